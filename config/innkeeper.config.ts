@@ -1,0 +1,43 @@
+import { defineConfig } from './define.ts'
+import { secret } from './secret.ts'
+
+export default defineConfig({
+  control: { url: secret('INNKEEPER_CONTROL_URL'), readUrl: secret('INNKEEPER_DIRECTORY_URL') },
+  regions: {
+    us: {
+      url: 'http://localhost:8080',
+      key: secret('INNKEEPER_US_KEY'),
+      clusters: {
+        'us-1': { url: secret('INNKEEPER_US_1_URL'), adminUrl: secret('INNKEEPER_US_1_ADMIN_URL') },
+      },
+    },
+    eu: {
+      url: 'http://localhost:8081',
+      key: secret('INNKEEPER_EU_KEY'),
+      clusters: {
+        'eu-1': { url: secret('INNKEEPER_EU_1_URL'), adminUrl: secret('INNKEEPER_EU_1_ADMIN_URL') },
+      },
+    },
+  },
+  tiers: {
+    free: {
+      isolation: 'shared',
+      limits: { requestsPerSecond: 50, burst: 100, concurrency: 10, connectionsMax: 4, statementTimeoutMs: 5_000 },
+    },
+    pro: {
+      isolation: 'schema',
+      limits: { requestsPerSecond: 500, burst: 1_000, concurrency: 50, rowsMax: 5_000 },
+    },
+    enterprise: {
+      isolation: 'database',
+      limits: {
+        requestsPerSecond: 5_000,
+        burst: 10_000,
+        concurrency: 200,
+        connectionsMax: 20,
+        rowsMax: 10_000,
+        statementTimeoutMs: 60_000,
+      },
+    },
+  },
+})

@@ -1,0 +1,190 @@
+import type { Secret } from './secret.ts'
+import { configShape, type ParsedConfig } from './shape.ts'
+
+/** Which process is being configured: it decides which credentials are read at all. */
+export type ProcessRole = { readonly kind: 'gateway'; readonly region: string } | { readonly kind: 'control' }
+
+export interface ClusterConfig extends Omit<ParsedConfig['regions'][string]['clusters'][string], 'url' | 'adminUrl'> {
+  readonly name: string
+  readonly region: string
+  /** Of the application role. */
+  readonly url: string
+  /** Of the role that makes rooms. Only the control plane has it. */
+  readonly adminUrl: string | null
+}
+
+export interface RegionConfig {
+  readonly name: string
+  readonly url: string
+  /** Null for a region that this process holds no credentials of. */
+  readonly secrets: {
+    readonly key: Buffer
+    readonly keyPrevious: Buffer | null
+    readonly redisUrl: string | null
+    readonly clusters: ReadonlyMap<string, ClusterConfig>
+  } | null
+}
+
+export interface Config extends Omit<ParsedConfig, 'control' | 'admin' | 'regions' | 'defaultTier'> {
+  readonly role: ProcessRole
+  readonly controlUrl: string
+  readonly admin: { readonly token: string | null; readonly host: string; readonly port: number }
+  readonly regions: ReadonlyMap<string, RegionConfig>
+  readonly defaultTier: string
+}
+
+export interface ConfigFault {
+  /** The place: a dotted path in the file, or an environment variable. */
+  readonly where: string
+  /** What is wrong and what to do. */
+  readonly what: string
+}
+
+export class ConfigError extends Error {
+  readonly faults: readonly ConfigFault[]
+  constructor(faults: readonly ConfigFault[]) {
+    super(
+      `The configuration has ${faults.length} fault${faults.length === 1 ? '' : 's'}:\n${faults
+        .map((f) => `  ${f.where}: ${f.what}`)
+        .join('\n')}`,
+    )
+    this.name = 'ConfigError'
+    this.faults = faults
+  }
+}
+
+/**
+ * Checks a configuration and reads the credentials that one process needs.
+ *
+ * @param input what `innkeeper.config.ts` exports
+ * @param role  the process; a gateway gets its own region's credentials, the control plane all
+ * @param env   where secrets are read from, by name
+ * @throws ConfigError with every fault at once
+ */
+export function resolveConfig(
+  input: unknown,
+  role: ProcessRole,
+  env: Readonly<Record<string, string | undefined>>,
+): Config {
+  const parsed = configShape.safeParse(input)
+  if (!parsed.success) {
+    throw new ConfigError(
+      parsed.error.issues.map((i) => ({ where: i.path.map(String).join('.') || '(top)', what: i.message })),
+    )
+  }
+  const raw = parsed.data
+  const faults = crossChecks(raw, role)
+
+  const read = (where: string, ref: Secret, check: (v: string) => string | null): string => {
+    const value = env[ref.env]
+    if (value === undefined || value === '') {
+      faults.push({ where: ref.env, what: `is not set; ${where} needs it` })
+      return ''
+    }
+    const fault = check(value)
+    if (fault !== null) faults.push({ where: ref.env, what: fault })
+    return value
+  }
+
+  const regions = new Map<string, RegionConfig>()
+  for (const [name, region] of Object.entries(raw.regions)) {
+    const mine = role.kind === 'control' || role.region === name
+    regions.set(name, {
+      name,
+      url: region.url.replace(/\/+$/, ''),
+      secrets: mine ? readRegion(name, region, role, read) : null,
+    })
+  }
+  const controlRef = role.kind === 'control' ? raw.control.url : (raw.control.readUrl ?? raw.control.url)
+  const controlUrl = read('control.url', controlRef, postgresUrl)
+  const token = role.kind === 'control' ? read('admin.token', raw.admin.token, longEnough) : null
+  if (faults.length > 0) throw new ConfigError(faults)
+  const { control: _control, regions: _regions, admin, defaultTier, ...rest } = raw
+  return Object.freeze({
+    ...rest,
+    role,
+    controlUrl,
+    admin: { token, host: admin.host, port: admin.port },
+    regions,
+    defaultTier: defaultTier ?? Object.keys(raw.tiers)[0]!,
+  })
+}
+
+type Read = (where: string, ref: Secret, check: (v: string) => string | null) => string
+
+function readRegion(name: string, region: ParsedConfig['regions'][string], role: ProcessRole, read: Read) {
+  const at = `regions.${name}`
+  const key = read(`${at}.key`, region.key, keyBytes)
+  const clusters = new Map<string, ClusterConfig>()
+  for (const [clusterName, cluster] of Object.entries(region.clusters)) {
+    const place = `${at}.clusters.${clusterName}`
+    clusters.set(clusterName, {
+      ...cluster,
+      name: clusterName,
+      region: name,
+      url: read(`${place}.url`, cluster.url, postgresUrl),
+      adminUrl: role.kind === 'control' ? read(`${place}.adminUrl`, cluster.adminUrl, postgresUrl) : null,
+    })
+  }
+  return {
+    key: Buffer.from(key, 'base64'),
+    keyPrevious: region.keyPrevious
+      ? Buffer.from(read(`${at}.keyPrevious`, region.keyPrevious, keyBytes), 'base64')
+      : null,
+    redisUrl: region.redisUrl ? read(`${at}.redisUrl`, region.redisUrl, redisUrl) : null,
+    clusters,
+  }
+}
+
+/** What no single field can tell: names that refer to each other. */
+function crossChecks(raw: ParsedConfig, role: ProcessRole): ConfigFault[] {
+  const faults: ConfigFault[] = []
+  if (role.kind === 'gateway' && !(role.region in raw.regions)) {
+    const known = Object.keys(raw.regions).join(', ')
+    faults.push({ where: 'regions', what: `has no region "${role.region}"; it has ${known}` })
+  }
+  if (raw.defaultTier !== undefined && !(raw.defaultTier in raw.tiers)) {
+    faults.push({
+      where: 'defaultTier',
+      what: `"${raw.defaultTier}" is not one of ${Object.keys(raw.tiers).join(', ')}`,
+    })
+  }
+  const owners = new Map<string, string>()
+  for (const [region, { clusters }] of Object.entries(raw.regions)) {
+    for (const cluster of Object.keys(clusters)) {
+      const other = owners.get(cluster)
+      if (other !== undefined) {
+        faults.push({
+          where: `regions.${region}.clusters.${cluster}`,
+          what: `${other} has a cluster of this name already`,
+        })
+      }
+      owners.set(cluster, region)
+    }
+    for (const [tier, { isolation }] of Object.entries(raw.tiers)) {
+      if (!Object.values(clusters).some((c) => c.hosts.includes(isolation))) {
+        faults.push({ where: `regions.${region}`, what: `no cluster hosts "${isolation}", which tier ${tier} needs` })
+      }
+    }
+  }
+  return faults
+}
+
+function postgresUrl(value: string): string | null {
+  if (!URL.canParse(value)) return 'is not a URL; write postgres://user:password@host:port/database'
+  const { protocol } = new URL(value)
+  return protocol === 'postgres:' || protocol === 'postgresql:' ? null : `starts with ${protocol}, not postgres:`
+}
+
+function redisUrl(value: string): string | null {
+  return URL.canParse(value) && /^rediss?:$/.test(new URL(value).protocol) ? null : 'is not a redis:// or rediss:// URL'
+}
+
+function keyBytes(value: string): string | null {
+  const bytes = Buffer.from(value, 'base64').length
+  return bytes >= 32 ? null : `decodes to ${bytes} bytes; make one of 32: openssl rand -base64 32`
+}
+
+function longEnough(value: string): string | null {
+  return value.length >= 20 ? null : 'is shorter than 20 characters; make one: openssl rand -hex 24'
+}

@@ -1,0 +1,145 @@
+import { z } from 'zod'
+
+/** The one described schema of `innkeeper.config.ts`. Units are in the names; every default is here and nowhere else. */
+
+const name = z
+  .string()
+  .regex(/^[a-z][a-z0-9-]{0,30}$/, 'use a lower-case letter, then up to 30 letters, digits or dashes')
+const secretRef = z.strictObject({
+  env: z.string().regex(/^[A-Z][A-Z0-9_]*$/, 'name an environment variable: capitals, digits, underscores'),
+})
+const count = z.number().int().positive()
+const isolation = z.enum(['shared', 'schema', 'database'])
+
+export const limitsShape = z.strictObject({
+  requestsPerSecond: z.number().positive().default(50).describe('sustained requests per second of one tenant'),
+  burst: count.default(100).describe('requests a tenant may make at once before the rate holds'),
+  concurrency: count.default(20).describe('requests of one tenant under way at once in one gateway'),
+  connectionsMax: count.default(8).describe('connections one tenant may hold in one gateway while others wait'),
+  requestsPerDay: count.optional().describe('quota; no quota where it is left out'),
+  rowsMax: z.number().int().min(1000).default(1000).describe('the most rows one answer holds; 1,000 or more'),
+  bodyBytesMax: count.default(10 * 1024 * 1024),
+  statementTimeoutMs: count.default(10_000),
+  transactionTimeoutMs: count.default(30_000).describe('the longest an interactive transaction may be open'),
+  idleInTransactionTimeoutMs: count.default(10_000),
+  lockTimeoutMs: count.default(5_000),
+})
+
+const tierShape = z.strictObject({
+  isolation: isolation.describe('shared tables, a schema of its own, or a database of its own'),
+  limits: limitsShape.default(() => limitsShape.parse({})),
+})
+
+const clusterShape = z.strictObject({
+  url: secretRef.describe('postgres:// URL of the application role; used by gateways of its region'),
+  adminUrl: secretRef.describe(
+    'postgres:// URL of a role that may create roles and databases; used by the control plane',
+  ),
+  hosts: z.array(isolation).min(1).default(['shared', 'schema', 'database']),
+  connectionsMax: count.default(40).describe('connections one gateway process opens to this cluster, at the most'),
+  preparedStatements: z.boolean().default(true).describe('false behind PgBouncer before 1.21'),
+  statementsPerConnectionMax: count.default(200),
+  tls: z.enum(['off', 'verify-full']).default('off'),
+  capacity: z
+    .strictObject({
+      shared: count.default(100_000),
+      schema: count.default(2_000),
+      database: count.default(200),
+    })
+    .default({ shared: 100_000, schema: 2_000, database: 200 })
+    .describe('how many tenants of each isolation model it takes'),
+})
+
+const regionShape = z.strictObject({
+  url: z.url().describe('where clients reach this region: https://us.example.com'),
+  key: secretRef.describe('32 or more random bytes, base64: the root of all keys of this region'),
+  keyPrevious: secretRef.optional().describe('the key before a rotation, still accepted'),
+  redisUrl: secretRef.optional().describe('Redis of this region; without it each gateway caches for itself'),
+  clusters: z.record(name, clusterShape).refine((c) => Object.keys(c).length > 0, 'a region needs a cluster'),
+})
+
+const strategy = z.enum(['domain', 'subdomain', 'path', 'header', 'credential'])
+
+const jwtShape = z.strictObject({
+  issuer: z.string().min(1),
+  audience: z.string().min(1),
+  jwksUrl: z.url(),
+  algorithms: z
+    .array(z.enum(['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA']))
+    .min(1)
+    .default(['RS256', 'ES256', 'EdDSA']),
+  tenantClaim: z.string().min(1).default('tenant').describe('holds a slug or an id; a dot reaches into objects'),
+  rolesClaim: z.string().min(1).default('roles'),
+  scopeClaim: z.string().min(1).default('scope').describe('`read` and `write`, by spaces or as a list'),
+  clockToleranceS: z.number().int().min(0).max(300).default(30),
+})
+
+export const configShape = z.strictObject({
+  control: z.strictObject({
+    url: secretRef.describe('postgres:// URL of the control database, for the control plane'),
+    readUrl: secretRef.optional().describe('the same for gateways: a role that may only read the directory'),
+  }),
+  admin: z
+    .strictObject({
+      token: secretRef.default({ env: 'INNKEEPER_ADMIN_TOKEN' }),
+      host: z.string().default('127.0.0.1'),
+      port: z.number().int().min(0).max(65_535).default(9090),
+    })
+    .default({ token: { env: 'INNKEEPER_ADMIN_TOKEN' }, host: '127.0.0.1', port: 9090 }),
+  regions: z.record(name, regionShape).refine((r) => Object.keys(r).length > 0, 'name at least one region'),
+  tiers: z.record(name, tierShape).refine((t) => Object.keys(t).length > 0, 'name at least one tier'),
+  defaultTier: name.optional().describe('the tier of a tenant created without one; else the first'),
+  identify: z
+    .strictObject({
+      strategies: z.array(strategy).min(1).default(['domain', 'subdomain', 'path', 'header', 'credential']),
+      baseDomains: z.array(z.string().min(1)).default(['localhost']).describe('{slug}.<base domain> names a tenant'),
+      trustedPeers: z
+        .array(z.string().min(1))
+        .default([])
+        .describe('addresses or CIDR blocks whose X-Forwarded-* and X-Tenant-ID are believed'),
+    })
+    .prefault({}),
+  jwt: z.array(jwtShape).default([]),
+  cors: z.strictObject({ origins: z.array(z.string()).default(['*']) }).prefault({}),
+  http: z
+    .strictObject({
+      headerBytesMax: count.default(16 * 1024),
+      requestTimeoutMs: count.default(60_000),
+      headersTimeoutMs: count.default(15_000),
+      drainMs: count.default(7_000).describe('how long a shutdown waits for requests under way'),
+    })
+    .prefault({}),
+  directory: z
+    .strictObject({
+      entriesMax: count.default(100_000),
+      ttlMs: count.default(60_000),
+      negativeTtlMs: count.default(5_000),
+      staleMs: count.default(24 * 3_600_000).describe('how long old answers serve while the control database is down'),
+      pollMs: count.default(400).describe('how often lost notifications are looked for'),
+    })
+    .prefault({}),
+  pools: z
+    .strictObject({
+      idleMs: count.default(60_000),
+      queuePerTenantMax: count.default(200),
+      queueWaitMs: count.default(5_000),
+      movingWaitMs: count.default(10_000).describe('how long a request waits for a tenant that is being moved'),
+      connectTimeoutMs: count.default(5_000),
+    })
+    .prefault({}),
+  telemetry: z
+    .strictObject({
+      otlpUrl: z.url().optional().describe('OTLP over HTTP, the base: http://collector:4318'),
+      traceRatio: z.number().min(0).max(1).default(1),
+      tenantLabelsMax: count.default(1_000).describe('tenants with a metric label of their own; the rest are `other`'),
+      logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
+    })
+    .prefault({}),
+})
+
+export type ConfigInput = z.input<typeof configShape>
+export type ParsedConfig = z.output<typeof configShape>
+export type Limits = z.output<typeof limitsShape>
+export type TierConfig = z.output<typeof tierShape>
+export type JwtConfig = z.output<typeof jwtShape>
+export type IdentifyStrategy = z.output<typeof strategy>

@@ -1,0 +1,97 @@
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { InnkeeperError } from '../../../tiers/errors.ts'
+import type { Place } from './place.ts'
+import { freePort } from './port.ts'
+import { isReady, logSince, spawnPostmaster, stopPostmaster } from './postmaster.ts'
+import { isPostmaster, readPidFile } from './process.ts'
+
+/** A server that lets us in. */
+export interface Running {
+  readonly pid: number
+  readonly port: number
+}
+
+export interface Launch {
+  readonly name: string
+  readonly dataDir: string
+  readonly place: Place
+  readonly password: string
+  readonly settings: Readonly<Record<string, string | number>>
+}
+
+const ATTEMPTS_MAX = 25
+const RETRY_AFTER_MS = 200
+
+/**
+ * The server that already runs on this data, if there is one: left by a start that was killed, or still coming up or
+ * going down. Otherwise null, with nothing in the way of starting one.
+ */
+export async function takeOver({ place, password }: Launch): Promise<Running | null> {
+  for (;;) {
+    const found = await readPidFile(place.data)
+    if (found === null) return null
+    if (!isPostmaster(found.pid, place.data)) return clearStalePidFile(place.data, found.pid)
+    if (found.port !== null && (await isReady(found.pid, place.data, found.port, password))) {
+      return { pid: found.pid, port: found.port }
+    }
+    await sleep(20)
+  }
+}
+
+/**
+ * PostgreSQL clears the file of a dead process itself, and finds by it whether backends of that one still live. But it
+ * gives up when the number has gone to another process since, as it does after a reboot or in a new container.
+ */
+async function clearStalePidFile(data: string, pid: number): Promise<null> {
+  if (isAlive(pid)) await rm(join(data, 'postmaster.pid'), { force: true })
+  return null
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
+/**
+ * Starts a server and waits for it. Someone may take the port between our look and the server's; and after a SIGKILL
+ * the old backends need a moment to notice. Both are tried again.
+ *
+ * @param port preferred, or with `keepPort` the only one
+ */
+export async function launch(server: Launch, port?: number, keepPort = false): Promise<Running> {
+  const { name, dataDir, place, password, settings } = server
+  let chosen = keepPort && port !== undefined ? port : await freePort(port)
+  for (let attempt = 1; ; attempt++) {
+    const spawned = await spawnPostmaster(place, dataDir, chosen, settings)
+    if (await readyOrStopped(spawned.pid, place, chosen, password)) return { pid: spawned.pid, port: chosen }
+    const log = await logSince(spawned)
+    const isPortTaken = log.includes('could not bind')
+    const isOldOneGoing = log.includes('pre-existing shared memory block') || log.includes('lock file')
+    if (attempt === ATTEMPTS_MAX || !(isPortTaken || isOldOneGoing)) throw didNotStart(name, spawned.logPath, log)
+    if (isPortTaken && !keepPort) chosen = await freePort()
+    else await sleep(RETRY_AFTER_MS)
+  }
+}
+
+/** A start that fails leaves nothing running. */
+async function readyOrStopped(pid: number, place: Place, port: number, password: string): Promise<boolean> {
+  try {
+    return await isReady(pid, place.data, port, password)
+  } catch (error) {
+    await stopPostmaster(pid, place.data, 'immediate')
+    throw error
+  }
+}
+
+function didNotStart(name: string, logPath: string, log: string): InnkeeperError {
+  return new InnkeeperError('internal', `The local PostgreSQL server ${name} did not start`, {
+    details: log.trimEnd().split('\n').slice(-15).join('\n'),
+    hint: `The whole log is in ${logPath}. Starting with --reset makes the server anew.`,
+  })
+}

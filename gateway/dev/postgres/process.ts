@@ -1,0 +1,67 @@
+import { execFileSync } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/** What a running postmaster says of itself in its data folder. */
+export interface PidFile {
+  readonly pid: number
+  /** Null while it has not got as far as opening its socket. */
+  readonly port: number | null
+}
+
+/** Reads postmaster.pid, whose lines are: pid, data folder, start time, port, and more; null when there is none. */
+export async function readPidFile(data: string): Promise<PidFile | null> {
+  const text = await readFile(join(data, 'postmaster.pid'), 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return ''
+    throw error
+  })
+  const [pid, , , port] = text.split('\n')
+  if (!pid || !(Number(pid) > 1)) return null
+  return { pid: Number(pid), port: port ? Number(port) : null }
+}
+
+/** Whether the process is a postmaster on this very data: process ids are reused, so a number alone says nothing. */
+export function isPostmaster(pid: number, data: string): boolean {
+  const [program, ...args] = commandLine(pid)
+  return program !== undefined && basename(program) === 'postgres' && args.includes(data)
+}
+
+function commandLine(pid: number): string[] {
+  try {
+    if (process.platform === 'linux') return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
+    return execFileSync('ps', ['-ww', '-o', 'command=', '-p', String(pid)], { encoding: 'utf8' })
+      .trim()
+      .split(' ')
+  } catch {
+    // Both fail for a process that is gone, which is what an empty command line says.
+    return []
+  }
+}
+
+/** Sends the signal; a process that is gone already is as good as one that was reached. */
+export function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}
+
+/** The process and its children. Backends lead process groups of their own, so no signal to a group reaches them. */
+export function familyOf(pid: number): number[] {
+  const list = `/proc/${pid}/task/${pid}/children`
+  if (!existsSync(list)) return [pid]
+  return [pid, ...readFileSync(list, 'utf8').split(' ').filter(Boolean).map(Number)]
+}
+
+/** Waits until the postmaster is gone. @returns false when `timeoutMs` ran out before */
+export async function isGoneWithin(pid: number, data: string, timeoutMs: number): Promise<boolean> {
+  const until = performance.now() + timeoutMs
+  while (isPostmaster(pid, data)) {
+    if (performance.now() > until) return false
+    await sleep(20)
+  }
+  return true
+}

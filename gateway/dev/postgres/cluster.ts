@@ -7,8 +7,12 @@ import { InnkeeperError } from '../../../tiers/errors.ts'
 import { asAccount } from './account.ts'
 import { programPath } from './binaries.ts'
 import type { Place } from './place.ts'
+import { isAlive } from './process.ts'
 
 const run = promisify(execFile)
+
+/** Followed by the process id of the start that makes it. */
+const HALF_MADE = 'half-made-'
 
 /**
  * The superuser's password of the server in a folder: the one that is kept there, or a new one.
@@ -36,7 +40,8 @@ export async function keptPassword(dataDir: string): Promise<string> {
 
 /**
  * Makes the data folder by initdb, unless it is there. It is made under another name and renamed when it is complete,
- * so that a data folder is never half made, whenever this is killed; what a killed one has left is removed.
+ * so that a data folder is never half made, whenever this is killed; what a killed one has left is removed. Of two
+ * starts that make it at the same time, one is the first to rename, and its folder serves both.
  *
  * The locale is C, which sorts alike in every version and on every system. Nothing is synced here: a machine that
  * fails within seconds of the very first start loses data that was made a moment ago.
@@ -45,14 +50,17 @@ export async function keptPassword(dataDir: string): Promise<string> {
  */
 export async function ensureCluster(place: Place, password: string): Promise<boolean> {
   if (await exists(place.data)) return false
-  await removeHalfMade(place)
-  const half = join(place.home, `half-made-${randomUUID()}`)
+  await removeLeftovers(place)
+  const half = join(place.home, `${HALF_MADE}${process.pid}-${randomUUID()}`)
   const passwordFile = `${half}-password`
   try {
     await writeFile(passwordFile, password, { mode: 0o600 })
     if (place.account !== null) await chown(passwordFile, place.account.uid, place.account.gid)
     await initdb(place, half, passwordFile)
     await rename(half, place.data)
+  } catch (error) {
+    await rm(half, { recursive: true, force: true })
+    if (!(await exists(place.data))) throw error
   } finally {
     await rm(passwordFile, { force: true })
   }
@@ -74,10 +82,15 @@ async function initdb(place: Place, target: string, passwordFile: string): Promi
   }
 }
 
-/** An initdb that outlives a killed start may still write for a moment, hence the retries. */
-async function removeHalfMade({ home }: Place): Promise<void> {
-  const leftovers = (await readdir(home)).filter((name) => name.startsWith('half-made-'))
-  for (const name of leftovers) await rm(join(home, name), { recursive: true, force: true, maxRetries: 10 })
+/** Our own process id among them is one of a killed start's: in containers, each start tends to get the same. */
+async function removeLeftovers({ home }: Place): Promise<void> {
+  for (const name of await readdir(home)) {
+    if (!name.startsWith(HALF_MADE)) continue
+    const maker = Number.parseInt(name.slice(HALF_MADE.length), 10)
+    if (maker !== process.pid && isAlive(maker)) continue
+    // An initdb that has outlived its start may still write for a moment, hence the retries.
+    await rm(join(home, name), { recursive: true, force: true, maxRetries: 10 })
+  }
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -5,12 +5,13 @@ import { InnkeeperError } from '../../../tiers/errors.ts'
 import type { Place } from './place.ts'
 import { freePort } from './port.ts'
 import { isReady, logSince, spawnPostmaster, stopPostmaster } from './postmaster.ts'
-import { isPostmaster, readPidFile } from './process.ts'
+import { isAlive, isPostmaster, readPidFile } from './process.ts'
 
 /** A server that lets us in. */
 export interface Running {
   readonly pid: number
   readonly port: number
+  readonly isTakenOver: boolean
 }
 
 export interface Launch {
@@ -25,16 +26,40 @@ const ATTEMPTS_MAX = 25
 const RETRY_AFTER_MS = 200
 
 /**
- * The server that already runs on this data, if there is one: left by a start that was killed, or still coming up or
- * going down. Otherwise null, with nothing in the way of starting one.
+ * The server on this data: the one that already runs, or else a new one.
+ *
+ * Someone may take the port between our look and the server's; another start may be quicker on the same data; and after
+ * a SIGKILL the old backends need a moment to notice. All three are tried again.
+ *
+ * @param port preferred, or with `keepPort` the only one
  */
-export async function takeOver({ place, password }: Launch): Promise<Running | null> {
+export async function launch(server: Launch, port?: number, keepPort = false): Promise<Running> {
+  const { name, dataDir, place, password, settings } = server
+  let chosen = keepPort && port !== undefined ? port : await freePort(port)
+  for (let attempt = 1; ; attempt++) {
+    const found = await findRunning(server)
+    if (found !== null) return found
+    const spawned = await spawnPostmaster(place, dataDir, chosen, settings)
+    if (await readyOrStopped(spawned.pid, place, chosen, password)) {
+      return { pid: spawned.pid, port: chosen, isTakenOver: false }
+    }
+    const log = await logSince(spawned)
+    const isPortTaken = log.includes('could not bind')
+    const isDataTaken = log.includes('pre-existing shared memory block') || log.includes('lock file')
+    if (attempt === ATTEMPTS_MAX || !(isPortTaken || isDataTaken)) throw didNotStart(name, spawned.logPath, log)
+    if (isPortTaken && !keepPort) chosen = await freePort()
+    else await sleep(RETRY_AFTER_MS)
+  }
+}
+
+/** Left by a start that was killed, or still coming up or going down; null when nothing is in the way of a new one. */
+async function findRunning({ place, password }: Launch): Promise<Running | null> {
   for (;;) {
     const found = await readPidFile(place.data)
     if (found === null) return null
     if (!isPostmaster(found.pid, place.data)) return clearStalePidFile(place.data, found.pid)
     if (found.port !== null && (await isReady(found.pid, place.data, found.port, password))) {
-      return { pid: found.pid, port: found.port }
+      return { pid: found.pid, port: found.port, isTakenOver: true }
     }
     await sleep(20)
   }
@@ -47,36 +72,6 @@ export async function takeOver({ place, password }: Launch): Promise<Running | n
 async function clearStalePidFile(data: string, pid: number): Promise<null> {
   if (isAlive(pid)) await rm(join(data, 'postmaster.pid'), { force: true })
   return null
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
-  }
-}
-
-/**
- * Starts a server and waits for it. Someone may take the port between our look and the server's; and after a SIGKILL
- * the old backends need a moment to notice. Both are tried again.
- *
- * @param port preferred, or with `keepPort` the only one
- */
-export async function launch(server: Launch, port?: number, keepPort = false): Promise<Running> {
-  const { name, dataDir, place, password, settings } = server
-  let chosen = keepPort && port !== undefined ? port : await freePort(port)
-  for (let attempt = 1; ; attempt++) {
-    const spawned = await spawnPostmaster(place, dataDir, chosen, settings)
-    if (await readyOrStopped(spawned.pid, place, chosen, password)) return { pid: spawned.pid, port: chosen }
-    const log = await logSince(spawned)
-    const isPortTaken = log.includes('could not bind')
-    const isOldOneGoing = log.includes('pre-existing shared memory block') || log.includes('lock file')
-    if (attempt === ATTEMPTS_MAX || !(isPortTaken || isOldOneGoing)) throw didNotStart(name, spawned.logPath, log)
-    if (isPortTaken && !keepPort) chosen = await freePort()
-    else await sleep(RETRY_AFTER_MS)
-  }
 }
 
 /** A start that fails leaves nothing running. */

@@ -35,8 +35,10 @@ export async function spawnPostmaster(
   settings: Readonly<Record<string, string | number>>,
 ): Promise<Spawned> {
   const logPath = join(dataDir, 'postgres.log')
-  const log = await open(logPath, 'a')
+  const log = await open(logPath, 'a', 0o600)
   try {
+    // Whose data it is must be able to start it without root the next time.
+    if (place.account !== null) await log.chown(place.account.uid, place.account.gid)
     if ((await log.stat()).size > LOG_BYTES_MAX) await log.truncate()
     const logBytesBefore = (await log.stat()).size
     const child = spawn(programPath(place.binaries, 'postgres'), ['-D', place.data, ...flags(port, settings)], {

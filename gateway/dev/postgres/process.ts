@@ -40,6 +40,15 @@ function commandLine(pid: number): string[] {
   }
 }
 
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
 /** Sends the signal; a process that is gone already is as good as one that was reached. */
 export function signal(pid: number, name: NodeJS.Signals): void {
   try {

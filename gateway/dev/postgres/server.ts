@@ -1,6 +1,6 @@
 import { findPostgresBinaries } from './binaries.ts'
 import { ensureCluster, keptPassword } from './cluster.ts'
-import { type Launch, launch, takeOver } from './launch.ts'
+import { type Launch, launch } from './launch.ts'
 import { choosePlace } from './place.ts'
 import { HOST, stopPostmaster } from './postmaster.ts'
 import { familyOf, isPostmaster, signal } from './process.ts'
@@ -19,9 +19,8 @@ export async function startLocalPostgres(options: LocalPostgresOptions): Promise
   if (await ensureCluster(place, password)) onProgress(`${name}: data folder made`)
 
   const server: Launch = { name, dataDir, place, password, settings }
-  const left = await takeOver(server)
-  let running = left ?? (await launch(server, options.port))
-  onProgress(`${name}: ${left === null ? 'started' : 'was running, taken over'}, port ${running.port}`)
+  let running = await launch(server, options.port)
+  onProgress(`${name}: ${running.isTakenOver ? 'was running, taken over' : 'started'}, port ${running.port}`)
 
   return {
     name,

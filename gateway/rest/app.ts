@@ -1,0 +1,43 @@
+import { type Context, Hono } from 'hono'
+import { RestError } from './errors.ts'
+import { readTable } from './read.ts'
+import { respondError } from './respond.ts'
+import type { RestRoom } from './room.ts'
+import { fromDatabaseError, isDatabaseError } from './sqlstate.ts'
+import { deleteRows, insertRows, putRow, updateRows } from './write.ts'
+
+export type { RestRoom } from './room.ts'
+
+/**
+ * The data API: every table of the tenant's room in PostgREST's dialect. To be mounted at `/rest/v1`.
+ *
+ * @param roomOf the room of the tenant that a request belongs to; called once per request
+ * @returns an app that answers failures of the dialect itself; an InnkeeperError, and trouble of the server's, is thrown
+ *   on to the app that it is mounted in
+ */
+export function restApi(roomOf: (c: Context) => RestRoom): Hono {
+  const app = new Hono()
+  app.all('/rpc/:name', (c) => {
+    throw new RestError(404, 'PGRST202', `Could not find the function ${c.req.param('name')} in the schema cache`)
+  })
+  app.get('/:table', (c) => readTable(c, roomOf(c)))
+  app.post('/:table', (c) => insertRows(c, roomOf(c)))
+  app.patch('/:table', (c) => updateRows(c, roomOf(c)))
+  app.put('/:table', (c) => putRow(c, roomOf(c)))
+  app.delete('/:table', (c) => deleteRows(c, roomOf(c)))
+  app.options('/:table', (c) => c.body(null, 200, { allow: METHODS }))
+  app.all('/:table', (c) => {
+    throw new RestError(405, 'PGRST117', `Unsupported HTTP method: ${c.req.method}`)
+  })
+  app.onError(async (error, c) => {
+    if (error instanceof RestError) return respondError(c, error)
+    if (!isDatabaseError(error)) throw error
+    const { schema } = await roomOf(c).catalogue()
+    const mapped = fromDatabaseError(error, schema)
+    if (mapped === null) throw error
+    return respondError(c, mapped)
+  })
+  return app
+}
+
+const METHODS = 'OPTIONS,GET,HEAD,POST,PUT,PATCH,DELETE'

@@ -1,0 +1,85 @@
+/**
+ * Everything about one schema in one statement and one row, so that a catalogue costs one round trip. Only what the
+ * current role may select from is listed; partitions are left out, their parents stand for them. The answers come
+ * back as JSON text, so that no driver's own type parsing gets in between.
+ */
+export const CATALOGUE_SQL = `
+with relation as (
+  select c.oid, c.relname, c.relkind
+  from pg_catalog.pg_class c
+  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+  where n.nspname = $1::text
+    and c.relkind in ('r', 'p', 'v')
+    and not c.relispartition
+    and pg_catalog.has_table_privilege(c.oid, 'select')
+), attribute as (
+  select a.attrelid, a.attname, a.attnum, a.atttypid, a.atttypmod, a.attnotnull, a.attidentity, a.attgenerated, a.atthasdef
+  from pg_catalog.pg_attribute a
+  join relation r on r.oid = a.attrelid
+  where a.attnum > 0 and not a.attisdropped
+), used_type as (
+  -- A domain is described by the type under it: its checks still run when a row is written.
+  with recursive base as (
+    select t.oid as id, t.oid, t.typtype, t.typbasetype from pg_catalog.pg_type t
+    where t.oid in (select atttypid from attribute)
+    union all
+    select b.id, t.oid, t.typtype, t.typbasetype
+    from base b join pg_catalog.pg_type t on t.oid = b.typbasetype where b.typtype = 'd'
+  )
+  select b.id, t.oid, t.typname, t.typtype, t.typcategory, tn.nspname
+  from base b
+  join pg_catalog.pg_type t on t.oid = b.oid
+  join pg_catalog.pg_namespace tn on tn.oid = t.typnamespace
+  where b.typtype <> 'd'
+)
+select
+  (select coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
+      'name', r.relname,
+      'kind', case r.relkind when 'v' then 'view' else 'table' end,
+      'comment', pg_catalog.obj_description(r.oid, 'pg_class'),
+      'insert', pg_catalog.has_table_privilege(r.oid, 'insert'),
+      'update', pg_catalog.has_table_privilege(r.oid, 'update'),
+      'delete', pg_catalog.has_table_privilege(r.oid, 'delete')
+    ) order by r.relname), '[]') from relation r)::text as tables,
+  (select coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
+      'table', r.relname,
+      'name', a.attname,
+      'label', pg_catalog.format_type(a.atttypid, a.atttypmod),
+      'typeSchema', t.nspname,
+      'typeName', t.typname,
+      'typeKind', t.typtype,
+      'typeCategory', t.typcategory,
+      'enumValues', (select pg_catalog.json_agg(e.enumlabel order by e.enumsortorder)
+                     from pg_catalog.pg_enum e where e.enumtypid = t.oid),
+      'nullable', not a.attnotnull,
+      'hasDefault', a.atthasdef or a.attidentity <> '',
+      'generated', a.attgenerated <> '' or a.attidentity = 'a',
+      'comment', pg_catalog.col_description(a.attrelid, a.attnum)
+    ) order by r.relname, a.attnum), '[]')
+    from attribute a
+    join relation r on r.oid = a.attrelid
+    join used_type t on t.id = a.atttypid)::text as columns,
+  (select coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
+      'table', r.relname,
+      'name', k.conname,
+      'primary', k.contype = 'p',
+      'columns', (select pg_catalog.json_agg(a.attname order by c.place)
+                  from pg_catalog.unnest(k.conkey) with ordinality c (attnum, place)
+                  join attribute a on a.attrelid = k.conrelid and a.attnum = c.attnum)
+    ) order by k.contype, k.conname), '[]')
+    from pg_catalog.pg_constraint k
+    join relation r on r.oid = k.conrelid
+    where k.contype in ('p', 'u'))::text as keys,
+  (select coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
+      'name', k.conname,
+      'from', r.relname,
+      'to', f.relname,
+      'pairs', (select pg_catalog.json_agg(pg_catalog.json_build_array(a.attname, b.attname) order by c.place)
+                from pg_catalog.unnest(k.conkey, k.confkey) with ordinality c (local, remote, place)
+                join attribute a on a.attrelid = k.conrelid and a.attnum = c.local
+                join attribute b on b.attrelid = k.confrelid and b.attnum = c.remote)
+    ) order by k.conname), '[]')
+    from pg_catalog.pg_constraint k
+    join relation r on r.oid = k.conrelid
+    join relation f on f.oid = k.confrelid
+    where k.contype = 'f')::text as foreign_keys`

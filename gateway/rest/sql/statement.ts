@@ -1,0 +1,20 @@
+import type { SqlQuery } from '../../../tiers/types.ts'
+
+/** The one statement of a request. Its result is a single {@link AnswerRow}. */
+export interface Statement {
+  readonly query: SqlQuery
+  /** The line to put before a CSV body. */
+  readonly csvHeader: string
+}
+
+/** What every statement of the data API answers with: one row. */
+export interface AnswerRow {
+  /** The response's body, ready to be sent; null when none is wanted or, for a single object, when there is not one. */
+  readonly body: string | null
+  /** Rows in the body. */
+  readonly page: number
+  /** Rows that matched (a read) or were written; null when not asked for. Text, as drivers pass on a bigint. */
+  readonly total: string | null
+  /** Of an insert with `return=headers-only`: the primary key's values, as a JSON array of text. */
+  readonly location?: string | null
+}

@@ -4,24 +4,18 @@ import { lstat, mkdir, readFile, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { ensureCluster, keptPassword } from '../../gateway/dev/postgres/cluster.ts'
-import { choosePlace, type Place } from '../../gateway/dev/postgres/place.ts'
+import { ensureCluster } from '../../gateway/dev/postgres/cluster.ts'
+import { choosePlace } from '../../gateway/dev/postgres/place.ts'
 import type { PostgresBinaries } from '../../gateway/dev/postgres/types.ts'
 import { temporaryFolder } from './temporary.ts'
 
 const run = promisify(execFile)
 
 /**
- * Gives a new server its data by copying, which takes a third of the processor time that initdb takes. The original is
- * made once for each version and user of this machine, and again when the code that makes it has changed.
+ * A folder with a new server's `data` and `password`. To copy it takes a third of the processor time that initdb takes.
+ * It is made once for each version and user of this machine, and again when the code that makes it has changed.
  */
-export async function copyTemplate(place: Place, dataDir: string): Promise<void> {
-  const template = await templateFor(place.binaries)
-  await copy(join(template, 'password'), join(dataDir, 'password'))
-  await copy(join(template, 'data'), place.data)
-}
-
-async function templateFor(binaries: PostgresBinaries): Promise<string> {
+export async function templateFor(binaries: PostgresBinaries): Promise<string> {
   const recipe = await readFile(new URL('../../gateway/dev/postgres/cluster.ts', import.meta.url))
   const user = process.getuid?.() ?? 0
   const key = createHash('sha256').update(recipe).digest('hex').slice(0, 8)
@@ -35,7 +29,7 @@ async function makeTemplate(path: string, binaries: PostgresBinaries): Promise<v
   const scratch = await temporaryFolder('template')
   const whole = join(scratch, 'whole')
   const place = await choosePlace(scratch, binaries)
-  await ensureCluster(place, await keptPassword(scratch))
+  await ensureCluster(place)
   await mkdir(whole, { mode: 0o700 })
   await copy(place.data, join(whole, 'data'))
   await copy(join(scratch, 'password'), join(whole, 'password'))
@@ -46,8 +40,8 @@ async function makeTemplate(path: string, binaries: PostgresBinaries): Promise<v
   await rm(scratch, { recursive: true, force: true })
 }
 
-async function copy(from: string, to: string): Promise<void> {
-  // `cp` and not node:fs, which copies no ownership: the data is the server's user's. Shares blocks where it can.
+/** By `cp` and not node:fs, which copies no ownership: the data is the server's user's. Shares blocks where it can. */
+export async function copy(from: string, to: string): Promise<void> {
   await run('cp', [...(process.platform === 'linux' ? ['--reflink=auto'] : []), '-pR', from, to])
 }
 

@@ -1,11 +1,11 @@
-import { rm } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { InnkeeperError } from '../../../tiers/errors.ts'
 import type { Place } from './place.ts'
 import { freePort } from './port.ts'
-import { isReady, logSince, spawnPostmaster, stopPostmaster } from './postmaster.ts'
-import { isAlive, isPostmaster, readPidFile } from './process.ts'
+import { isReady, logSince, spawnPostmaster } from './postmaster.ts'
+import { isAlive, isPostmaster, readPidFile, stopPostmaster } from './process.ts'
 
 /** A server that lets us in. */
 export interface Running {
@@ -16,9 +16,7 @@ export interface Running {
 
 export interface Launch {
   readonly name: string
-  readonly dataDir: string
   readonly place: Place
-  readonly password: string
   readonly settings: Readonly<Record<string, string | number>>
 }
 
@@ -34,13 +32,13 @@ const RETRY_AFTER_MS = 200
  * @param port preferred, or with `keepPort` the only one
  */
 export async function launch(server: Launch, port?: number, keepPort = false): Promise<Running> {
-  const { name, dataDir, place, password, settings } = server
+  const { name, place, settings } = server
   let chosen = keepPort && port !== undefined ? port : await freePort(port)
   for (let attempt = 1; ; attempt++) {
     const found = await findRunning(server)
     if (found !== null) return found
-    const spawned = await spawnPostmaster(place, dataDir, chosen, settings)
-    if (await readyOrStopped(spawned.pid, place, chosen, password)) {
+    const spawned = await spawnPostmaster(place, chosen, settings)
+    if (await readyOrStopped(spawned.pid, place, chosen)) {
       return { pid: spawned.pid, port: chosen, isTakenOver: false }
     }
     const log = await logSince(spawned)
@@ -53,12 +51,12 @@ export async function launch(server: Launch, port?: number, keepPort = false): P
 }
 
 /** Left by a start that was killed, or still coming up or going down; null when nothing is in the way of a new one. */
-async function findRunning({ place, password }: Launch): Promise<Running | null> {
+async function findRunning({ place }: Launch): Promise<Running | null> {
   for (;;) {
     const found = await readPidFile(place.data)
     if (found === null) return null
     if (!isPostmaster(found.pid, place.data)) return clearStalePidFile(place.data, found.pid)
-    if (found.port !== null && (await isReady(found.pid, place.data, found.port, password))) {
+    if (found.port !== null && (await isReady(found.pid, place.data, found.port, place.password))) {
       return { pid: found.pid, port: found.port, isTakenOver: true }
     }
     await sleep(20)
@@ -66,18 +64,22 @@ async function findRunning({ place, password }: Launch): Promise<Running | null>
 }
 
 /**
- * PostgreSQL clears the file of a dead process itself, and finds by it whether backends of that one still live. But it
- * gives up when the number has gone to another process since, as it does after a reboot or in a new container.
+ * PostgreSQL clears up after a dead process itself. But when the number has gone to another process since, as it does
+ * after a reboot or in a new container, it takes that for a server. The number is replaced by ours: that of the parent
+ * counts as dead. The file stays, since it also tells whether backends of the dead one still use its shared memory.
  */
 async function clearStalePidFile(data: string, pid: number): Promise<null> {
-  if (isAlive(pid)) await rm(join(data, 'postmaster.pid'), { force: true })
+  if (!isAlive(pid)) return null
+  const path = join(data, 'postmaster.pid')
+  const [, ...rest] = (await readFile(path, 'utf8')).split('\n')
+  await writeFile(path, [process.pid, ...rest].join('\n'))
   return null
 }
 
 /** A start that fails leaves nothing running. */
-async function readyOrStopped(pid: number, place: Place, port: number, password: string): Promise<boolean> {
+async function readyOrStopped(pid: number, place: Place, port: number): Promise<boolean> {
   try {
-    return await isReady(pid, place.data, port, password)
+    return await isReady(pid, place.data, port, place.password)
   } catch (error) {
     await stopPostmaster(pid, place.data, 'immediate')
     throw error

@@ -1,14 +1,22 @@
-import { createHash, randomUUID } from 'node:crypto'
-import { accessSync, constants } from 'node:fs'
-import { chown, cp, lstat, mkdir, realpath, rename, rm, writeFile } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { chown, mkdir, realpath, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { InnkeeperError } from '../../../tiers/errors.ts'
+import { promisify } from 'node:util'
 import { type Account, canDo, serverAccount } from './account.ts'
-import { programPath } from './binaries.ts'
+import { reachableBinaries } from './copied-binaries.ts'
+import { halfMadeName } from './half-made.ts'
+import { keptPassword } from './password.ts'
+import { readPidFile, stopPostmaster } from './process.ts'
+import { makeOwnFolder, sharedFolder, statOrNull } from './shared-folder.ts'
 import type { PostgresBinaries } from './types.ts'
 
 /** Who runs a server, and from where. */
 export interface Place {
+  /** The real path of the folder that was asked for: it holds the password and the log. */
+  readonly dataDir: string
+  /** The superuser's. */
+  readonly password: string
   readonly account: Account | null
   /** The folder that the data folder stands in, writable to the account. */
   readonly home: string
@@ -29,47 +37,48 @@ export async function choosePlace(asked: string, binaries: PostgresBinaries): Pr
   // A running server is recognised by the path on its command line, so there may be only one way to write it.
   const dataDir = await realpath(asked)
   const home = join(dataDir, 'server')
-  const account = await serverAccount()
-  if (account === null) {
+  const password = await keptPassword(dataDir)
+  const ordinary = await serverAccount()
+  if (ordinary === null) {
     await mkdir(home, { recursive: true, mode: 0o700 })
-    return { account, home, data: join(home, 'data'), binaries }
+    return { dataDir, password, account: null, home, data: join(home, 'data'), binaries }
   }
-  const owner = await accountOf(home, account)
-  const reachable = await reachableHome(home, dataDir, owner)
-  return {
-    account: owner,
-    home: reachable,
-    data: join(reachable, 'data'),
-    binaries: await reachableBinaries(binaries, owner),
-  }
+  const account = await ownerOf(home, ordinary)
+  const reachable = await reachableHome(home, dataDir, elsewhere(dataDir, password), account)
+  const data = join(reachable, 'data')
+  return { dataDir, password, account, home: reachable, data, binaries: await reachableBinaries(binaries, account) }
 }
 
-/** Both folders that a server's data can be in, for the real path of the folder that was asked for. */
-export function placesOf(dataDir: string): { home: string; data: string }[] {
-  return [join(dataDir, 'server'), elsewhere(dataDir)].map((home) => ({ home, data: join(home, 'data') }))
+/** Every folder that the data can be in, for the real path of the folder that was asked for. */
+export async function homesOf(dataDir: string): Promise<string[]> {
+  return [join(dataDir, 'server'), elsewhere(dataDir, await keptPassword(dataDir))]
 }
 
-/** Where the data of a folder (its real path) is put when it cannot be kept in it. */
-function elsewhere(dataDir: string): string {
-  const hash = createHash('sha256').update(dataDir).digest('hex').slice(0, 16)
+/**
+ * Where the data is put when it cannot be kept where it was asked for. The password tells apart the folders that have
+ * been made anew at the same path, one after another: data never meets a password that is not its own.
+ */
+function elsewhere(dataDir: string, password: string): string {
+  const hash = createHash('sha256').update(`${dataDir}\n${password}`).digest('hex').slice(0, 16)
   return join(sharedFolder(), `innkeeper-${hash}`)
 }
 
 /** Data that an ordinary user has made before goes on being served as that user, since only its owner may. */
-async function accountOf(home: string, account: Account): Promise<Account> {
+async function ownerOf(home: string, account: Account): Promise<Account> {
   const found = await statOrNull(home)
   if (found === null || found.uid === 0 || found.uid === account.uid) return account
   return { name: `with id ${found.uid}`, uid: found.uid, gid: found.gid }
 }
 
-async function reachableHome(home: string, dataDir: string, account: Account): Promise<string> {
+async function reachableHome(home: string, dataDir: string, away: string, account: Account): Promise<string> {
   if ((await statOrNull(home)) === null) {
     await mkdir(home, { mode: 0o700 })
     await chown(home, account.uid, account.gid)
   }
-  if (await canDo(account, 'cd "$1" && test -w .', home)) return home
-  const away = elsewhere(dataDir)
-  await ownFolder(away, account)
+  const isAway = (await statOrNull(join(away, 'data'))) !== null
+  if (!isAway && (await canDo(account, 'cd "$1" && test -w .', home))) return home
+  await makeOwnFolder(away, account)
+  if (!isAway) await bringAlong(home, away)
   await writeFile(
     join(dataDir, NOTE),
     `${away}\n\nPostgreSQL does not run as root, and the user ${account.name}, whom it runs as instead, cannot enter\n` +
@@ -78,54 +87,14 @@ async function reachableHome(home: string, dataDir: string, account: Account): P
   return away
 }
 
-async function reachableBinaries(binaries: PostgresBinaries, account: Account): Promise<PostgresBinaries> {
-  if (await canDo(account, '"$1" --version', programPath(binaries, 'postgres'))) return binaries
-  const root = join(sharedFolder(), `innkeeper-postgres-${binaries.version}`)
-  const copy = { ...binaries, root }
-  if (!(await isOwnFolder(root, 0))) {
-    // Two starts may copy at the same time, so each copies to a name of its own; a rename shows it whole or not at all.
-    const half = `${root}.${randomUUID()}`
-    await cp(binaries.root, half, { recursive: true, verbatimSymlinks: true, mode: constants.COPYFILE_FICLONE })
-    await rename(half, root).catch(async (error: NodeJS.ErrnoException) => {
-      await rm(half, { recursive: true, force: true })
-      if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error
-    })
-    await isOwnFolder(root, 0)
-  }
-  if (await canDo(account, '"$1" --version', programPath(copy, 'postgres'))) return copy
-  throw new InnkeeperError('internal', `PostgreSQL does not run as the user ${account.name}`, {
-    details: programPath(copy, 'postgres'),
-    hint: `See what this says: su -s /bin/sh ${account.name} -c '${programPath(copy, 'postgres')} --version'`,
-  })
-}
-
-/** /var/tmp is swept of old files on some machines, which would leave half a database: it is the second choice. */
-function sharedFolder(): string {
-  try {
-    accessSync('/var/lib', constants.W_OK)
-    return '/var/lib'
-  } catch {
-    return '/var/tmp'
-  }
-}
-
-async function ownFolder(path: string, { uid, gid }: Account): Promise<void> {
-  if (await isOwnFolder(path, uid)) return
-  await mkdir(path, { mode: 0o700 })
-  await chown(path, uid, gid)
-}
-
-/** In a folder that everybody can write to, someone may have put theirs under our name first: that is refused. */
-async function isOwnFolder(path: string, uid: number): Promise<boolean> {
-  const found = await statOrNull(path)
-  if (found === null) return false
-  if (found.isDirectory() && found.uid === uid && (found.mode & 0o022) === 0) return true
-  throw new InnkeeperError('internal', `${path} is there already, and is not ours`, { hint: 'Remove it.' })
-}
-
-async function statOrNull(path: string) {
-  return lstat(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return null
-    throw error
-  })
+/** Data that was made while the account could still enter: the folder has been moved, or closed to others, since. */
+async function bringAlong(home: string, away: string): Promise<void> {
+  const [from, to] = [join(home, 'data'), join(away, 'data')]
+  if ((await statOrNull(from)) === null) return
+  const running = await readPidFile(from)
+  if (running !== null) await stopPostmaster(running.pid, from, 'fast')
+  const half = halfMadeName(away)
+  await promisify(execFile)('cp', ['-pR', from, half])
+  await rename(half, to)
+  await rm(from, { recursive: true })
 }

@@ -7,15 +7,12 @@ import { InnkeeperError } from '../../../tiers/errors.ts'
 import { asAccount } from './account.ts'
 import { programPath } from './binaries.ts'
 import type { Place } from './place.ts'
-import { isGoneWithin, isPostmaster, signal } from './process.ts'
+import { isPostmaster } from './process.ts'
 
 export const HOST = '127.0.0.1'
 /** Long, because a server that was killed first replays what it had not written. */
 const READY_WITHIN_MS = 60_000
 const REFUSALS_MAX = 3
-/** How long clients may take to be disconnected and the last checkpoint to be written. */
-const FAST_STOP_MS = 5_000
-const IMMEDIATE_STOP_MS = 10_000
 const LOG_BYTES_MAX = 10_000_000
 
 export interface Spawned {
@@ -30,11 +27,10 @@ export interface Spawned {
  */
 export async function spawnPostmaster(
   place: Place,
-  dataDir: string,
   port: number,
   settings: Readonly<Record<string, string | number>>,
 ): Promise<Spawned> {
-  const logPath = join(dataDir, 'postgres.log')
+  const logPath = join(place.dataDir, 'postgres.log')
   const log = await open(logPath, 'a', 0o600)
   try {
     // Whose data it is must be able to start it without root the next time.
@@ -105,19 +101,6 @@ function notInTime(data: string, cause: Error): InnkeeperError {
   return new InnkeeperError('internal', `The server on ${data} was not ready within ${READY_WITHIN_MS / 1000} s`, {
     cause,
   })
-}
-
-/** Stops it: in order first, then at once (it recovers from its log at the next start), then by force. */
-export async function stopPostmaster(pid: number, data: string, mode: 'fast' | 'immediate'): Promise<void> {
-  if (!isPostmaster(pid, data)) return
-  if (mode === 'fast') {
-    signal(pid, 'SIGINT')
-    if (await isGoneWithin(pid, data, FAST_STOP_MS)) return
-  }
-  signal(pid, 'SIGQUIT')
-  if (await isGoneWithin(pid, data, IMMEDIATE_STOP_MS)) return
-  signal(pid, 'SIGKILL')
-  await isGoneWithin(pid, data, IMMEDIATE_STOP_MS)
 }
 
 /** What the server has written since it was spawned. */

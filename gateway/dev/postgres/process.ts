@@ -1,8 +1,12 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, readlinkSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+
+/** How long clients may take to be disconnected and the last checkpoint to be written. */
+const FAST_STOP_MS = 5_000
+const IMMEDIATE_STOP_MS = 10_000
 
 /** What a running postmaster says of itself in its data folder. */
 export interface PidFile {
@@ -22,10 +26,15 @@ export async function readPidFile(data: string): Promise<PidFile | null> {
   return { pid: Number(pid), port: port ? Number(port) : null }
 }
 
-/** Whether the process is a postmaster on this very data: process ids are reused, so a number alone says nothing. */
+/**
+ * Whether the process is a postmaster on this very data: process ids are reused, so a number alone says nothing. It has
+ * the data folder on its command line and, soon after its start, as its current folder, which is right even when the
+ * folder has been renamed since.
+ */
 export function isPostmaster(pid: number, data: string): boolean {
   const [program, ...args] = commandLine(pid)
-  return program !== undefined && basename(program) === 'postgres' && args.includes(data)
+  if (program === undefined || basename(program) !== 'postgres') return false
+  return args.includes(data) || currentFolder(pid) === data
 }
 
 function commandLine(pid: number): string[] {
@@ -37,6 +46,15 @@ function commandLine(pid: number): string[] {
   } catch {
     // Both fail for a process that is gone, which is what an empty command line says.
     return []
+  }
+}
+
+function currentFolder(pid: number): string | null {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`)
+  } catch {
+    // Not Linux, not ours, or gone.
+    return null
   }
 }
 
@@ -65,8 +83,21 @@ export function familyOf(pid: number): number[] {
   return [pid, ...readFileSync(list, 'utf8').split(' ').filter(Boolean).map(Number)]
 }
 
+/** Stops it: in order first, then at once (it recovers from its log at the next start), then by force. */
+export async function stopPostmaster(pid: number, data: string, mode: 'fast' | 'immediate'): Promise<void> {
+  if (!isPostmaster(pid, data)) return
+  if (mode === 'fast') {
+    signal(pid, 'SIGINT')
+    if (await isGoneWithin(pid, data, FAST_STOP_MS)) return
+  }
+  signal(pid, 'SIGQUIT')
+  if (await isGoneWithin(pid, data, IMMEDIATE_STOP_MS)) return
+  signal(pid, 'SIGKILL')
+  await isGoneWithin(pid, data, IMMEDIATE_STOP_MS)
+}
+
 /** Waits until the postmaster is gone. @returns false when `timeoutMs` ran out before */
-export async function isGoneWithin(pid: number, data: string, timeoutMs: number): Promise<boolean> {
+async function isGoneWithin(pid: number, data: string, timeoutMs: number): Promise<boolean> {
   const until = performance.now() + timeoutMs
   while (isPostmaster(pid, data)) {
     if (performance.now() > until) return false

@@ -1,9 +1,9 @@
 import { findPostgresBinaries } from './binaries.ts'
-import { ensureCluster, keptPassword } from './cluster.ts'
+import { ensureCluster } from './cluster.ts'
 import { type Launch, launch } from './launch.ts'
 import { choosePlace } from './place.ts'
-import { HOST, stopPostmaster } from './postmaster.ts'
-import { familyOf, isPostmaster, signal } from './process.ts'
+import { HOST } from './postmaster.ts'
+import { familyOf, isPostmaster, signal, stopPostmaster } from './process.ts'
 import type { LocalPostgres, LocalPostgresOptions } from './types.ts'
 
 /**
@@ -15,10 +15,10 @@ import type { LocalPostgres, LocalPostgresOptions } from './types.ts'
 export async function startLocalPostgres(options: LocalPostgresOptions): Promise<LocalPostgres> {
   const { name, dataDir, settings = {}, onProgress = () => {} } = options
   const place = await choosePlace(dataDir, options.binaries ?? findPostgresBinaries())
-  const password = await keptPassword(dataDir)
-  if (await ensureCluster(place, password)) onProgress(`${name}: data folder made`)
+  const { password } = place
+  if (await ensureCluster(place)) onProgress(`${name}: data folder made`)
 
-  const server: Launch = { name, dataDir, place, password, settings }
+  const server: Launch = { name, place, settings }
   let running = await launch(server, options.port)
   onProgress(`${name}: ${running.isTakenOver ? 'was running, taken over' : 'started'}, port ${running.port}`)
 

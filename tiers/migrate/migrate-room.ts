@@ -1,0 +1,72 @@
+import { InnkeeperError } from '../errors.ts'
+import type { AdminSql } from '../pg/admin.ts'
+import { quoteIdent } from '../quote.ts'
+import { OWNER } from '../tenancy/roles.ts'
+import { ROOM_IDENTIFIER } from '../types.ts'
+import type { MigrationFile } from './files.ts'
+import { protectRoom } from './protect.ts'
+
+export interface RoomMigration {
+  readonly files: readonly MigrationFile[]
+  readonly references: readonly string[]
+  /** The gateways' login role. */
+  readonly app: string
+}
+
+/**
+ * Brings one room to the newest migration: each file in a transaction of its own with its record, so that a killed run
+ * goes on where it stopped. Idempotent; runs on one room take turns.
+ *
+ * @returns the names of the files that were applied now
+ * @throws InnkeeperError `migration_refused` when a file was changed after it was applied, or leaves a hole
+ */
+export async function migrateRoom(sql: AdminSql, room: string, migration: RoomMigration): Promise<string[]> {
+  const applied: string[] = []
+  for (const file of migration.files) {
+    const ran = await sql.begin(async (tx) => {
+      await tx`select pg_advisory_xact_lock(1229868621, hashtext(${room}))`
+      const [record] = await tx<{ checksum: string }[]>`
+        select checksum from tenancy.migrations where room = ${room} and name = ${file.name}`
+      if (record !== undefined) {
+        checkUnchanged(file, record.checksum)
+        return false
+      }
+      await apply(tx as unknown as AdminSql, room, file, migration)
+      return true
+    })
+    if (ran) applied.push(file.name)
+  }
+  return applied
+}
+
+async function apply(tx: AdminSql, room: string, file: MigrationFile, migration: RoomMigration): Promise<void> {
+  await tx.unsafe(`set local lock_timeout = '5s'`)
+  await tx.unsafe(`set local role ${OWNER}`)
+  await tx.unsafe(`create schema if not exists ${quoteIdent(room)}`)
+  await tx.unsafe(`set local search_path = ${quoteIdent(room)}, pg_temp`)
+  await unforce(tx, room)
+  await tx.unsafe(file.text.replaceAll(ROOM_IDENTIFIER, quoteIdent(room)))
+  await tx.unsafe(`set local role ${OWNER}`)
+  await protectRoom(tx, room, migration.app, migration.references)
+  await tx.unsafe('reset role')
+  await tx`insert into tenancy.migrations (room, name, checksum) values (${room}, ${file.name}, ${file.checksum})`
+}
+
+/**
+ * Under forced row-level security the owner sees no row: an UPDATE would do nothing and a new foreign key would be
+ * marked as valid without a look at the rows. The lift ends with this transaction, in which `protectRoom` forces it again.
+ */
+async function unforce(tx: AdminSql, room: string): Promise<void> {
+  const tables = await tx<{ name: string }[]>`
+    select relname as name from pg_class where relnamespace = ${room}::regnamespace and relforcerowsecurity`
+  for (const { name } of tables) {
+    await tx.unsafe(`alter table ${quoteIdent(room)}.${quoteIdent(name)} no force row level security`)
+  }
+}
+
+function checkUnchanged(file: MigrationFile, checksum: string): void {
+  if (file.checksum === checksum) return
+  throw new InnkeeperError('migration_refused', `${file.name} was changed after it had been applied`, {
+    hint: 'Restore the file, and put the change into a new migration.',
+  })
+}

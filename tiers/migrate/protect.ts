@@ -1,0 +1,80 @@
+import { InnkeeperError } from '../errors.ts'
+import type { AdminSql } from '../pg/admin.ts'
+import { quoteIdent } from '../quote.ts'
+import { TRIGGER } from '../tenancy/roles.ts'
+import { faultsOf } from './faults.ts'
+
+/**
+ * Puts every table of a room behind the door: forced row-level security, the one policy, the grants. It runs at the end
+ * of each migration, in its transaction, as the owner of the room, after a look for everything that would be a hole.
+ *
+ * @param references tables that are declared as shared reference tables: read-only, without `tenant_id`
+ * @throws InnkeeperError `migration_refused`, naming each object at fault and the fix
+ */
+export async function protectRoom(
+  tx: AdminSql,
+  room: string,
+  app: string,
+  references: readonly string[],
+): Promise<void> {
+  const faults = await faultsOf(tx, room, references)
+  if (faults.length > 0) {
+    throw new InnkeeperError('migration_refused', `The migration leaves ${faults.length} hole(s) between tenants`, {
+      details: faults.map((f) => `${f.object}: ${f.fault}`).join('; '),
+      hint: [...new Set(faults.map((f) => f.fix))].join(' '),
+    })
+  }
+  const schema = quoteIdent(room)
+  const roles = `${quoteIdent(app)}, ${TRIGGER}`
+  await tx.unsafe(`grant usage on schema ${schema} to ${roles}`)
+  const tables = await tx<{ name: string; partition: boolean }[]>`
+    select c.relname as name, c.relispartition as partition from pg_class c
+    where c.relnamespace = ${room}::regnamespace and c.relkind in ('r', 'p') order by 1`
+  for (const { name, partition } of tables) {
+    const table = `${schema}.${quoteIdent(name)}`
+    await tx.unsafe(`revoke all on ${table} from public, ${roles}`)
+    if (references.includes(name)) {
+      await tx.unsafe(`grant select on ${table} to ${roles}`)
+      continue
+    }
+    await tx.unsafe(`alter table ${table} enable row level security, force row level security`)
+    await tx.unsafe(`drop policy if exists innkeeper_tenant on ${table}`)
+    await tx.unsafe(
+      `create policy innkeeper_tenant on ${table} using (tenant_id = (select tenancy.tenant_id()))
+         with check (tenant_id = (select tenancy.tenant_id()))`,
+    )
+    // A partition reached directly would skip its parent's policy; only the parent is granted.
+    if (!partition) await tx.unsafe(`grant select, insert, update, delete on ${table} to ${roles}`)
+  }
+  await protectFunctions(tx, room, roles)
+  const views = await tx<{ name: string }[]>`
+    select c.relname as name from pg_class c where c.relnamespace = ${room}::regnamespace and c.relkind = 'v'`
+  for (const { name } of views) {
+    await tx.unsafe(`revoke all on ${schema}.${quoteIdent(name)} from public, ${roles}`)
+    await tx.unsafe(`grant select on ${schema}.${quoteIdent(name)} to ${roles}`)
+  }
+}
+
+/**
+ * Trigger functions run as the table's owner when a foreign key cascades, and the owner passes row-level security there.
+ * So each becomes the property of a role that owns nothing, and runs with its rights.
+ */
+async function protectFunctions(tx: AdminSql, room: string, roles: string): Promise<void> {
+  const functions = await tx<{ signature: string; trigger: boolean; owner: string }[]>`
+    select p.oid::regprocedure::text as signature, p.prorettype = 'trigger'::regtype as trigger, p.proowner::regrole::text as owner
+    from pg_proc p where p.pronamespace = ${room}::regnamespace and p.prokind in ('f', 'p')`
+  const path = `${quoteIdent(room)}, pg_temp`
+  for (const { signature, trigger, owner } of functions) {
+    if (owner === TRIGGER) continue
+    await tx.unsafe(`revoke all on function ${signature} from public`)
+    if (!trigger) {
+      await tx.unsafe(`grant execute on function ${signature} to ${roles}`)
+      continue
+    }
+    await tx.unsafe(`alter function ${signature} security definer set search_path = ${path}`)
+    // Changing an owner asks for the right to create in the schema; it is given for this one statement.
+    await tx.unsafe(`grant create on schema ${quoteIdent(room)} to ${TRIGGER}`)
+    await tx.unsafe(`alter function ${signature} owner to ${TRIGGER}`)
+    await tx.unsafe(`revoke create on schema ${quoteIdent(room)} from ${TRIGGER}`)
+  }
+}

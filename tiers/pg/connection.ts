@@ -1,0 +1,164 @@
+import pg from 'pg'
+import { InnkeeperError } from '../errors.ts'
+import { Batch, type BatchOutcome, isDatabaseError, type Step, type TransactionState, type Wire } from './batch.ts'
+import { StatementCache } from './statement-cache.ts'
+
+export interface ConnectionOptions {
+  readonly url: string
+  readonly database: string
+  readonly tls: 'off' | 'verify-full'
+  readonly connectTimeoutMs: number
+  readonly statementsMax: number
+}
+
+interface ClientInternals {
+  readonly connection: Wire & {
+    on(event: 'readyForQuery', listener: (message: { status: TransactionState }) => void): void
+  }
+  readonly processID: number
+  readonly secretKey: number
+}
+
+interface Pending {
+  readonly batch: Batch
+  readonly resolve: (outcome: BatchOutcome & { state: TransactionState }) => void
+  readonly reject: (error: Error) => void
+}
+
+/**
+ * One connection to one database. It runs one batch at a time and knows when it must not be used again: `doomed` is set
+ * by anything unexpected, and a doomed connection is closed instead of going back to its pool.
+ */
+export class Connection {
+  readonly #client: pg.Client
+  readonly #options: ConnectionOptions
+  readonly #statements: StatementCache
+  #pending: Pending | null = null
+  #lost: Error | null = null
+  doomed = false
+  /** Called once when the server or the network ends the connection while nobody uses it. */
+  onLost: (() => void) | null = null
+  lastUsedAt = 0
+
+  private constructor(client: pg.Client, options: ConnectionOptions) {
+    this.#client = client
+    this.#options = options
+    this.#statements = new StatementCache(options.statementsMax)
+    const { connection } = client as unknown as ClientInternals
+    connection.on('readyForQuery', ({ status }) => this.#ready(status))
+    client.on('error', (error) => this.#fail(error))
+    client.on('end', () => this.#fail(new Error('the server closed the connection')))
+  }
+
+  /** @throws InnkeeperError `cluster_unavailable` when no connection can be made. */
+  static async open(options: ConnectionOptions): Promise<Connection> {
+    const client = new pg.Client({
+      connectionString: withDatabase(options.url, options.database),
+      connectionTimeoutMillis: options.connectTimeoutMs,
+      keepAlive: true,
+      ...(options.tls === 'verify-full' ? { ssl: { rejectUnauthorized: true } } : {}),
+    })
+    const swallowed: Error[] = []
+    const early = (error: Error) => swallowed.push(error)
+    client.on('error', early)
+    try {
+      await client.connect()
+    } catch (cause) {
+      client.end().catch(early)
+      throw new InnkeeperError('cluster_unavailable', 'The database server does not accept a connection', {
+        cause,
+        retryAfterMs: 1_000,
+      })
+    }
+    client.off('error', early)
+    return new Connection(client, options)
+  }
+
+  get preparedStatements(): number {
+    return this.#statements.size
+  }
+
+  /**
+   * Sends the steps in one write and waits for the server to be ready.
+   *
+   * @param signal on abort the server is asked to cancel; the connection is doomed from then on
+   * @returns the results, the first error among them, and the transaction's state
+   * @throws Error when the connection is lost before the server was ready: the outcome is unknown
+   */
+  run(steps: readonly Step[], signal?: AbortSignal): Promise<BatchOutcome & { state: TransactionState }> {
+    if (this.#lost !== null) return Promise.reject(this.#lost)
+    if (this.#pending !== null) return Promise.reject(new Error('a connection runs one batch at a time'))
+    const batch = new Batch(steps, this.#statements)
+    const ran = new Promise<BatchOutcome & { state: TransactionState }>((resolve, reject) => {
+      this.#pending = { batch, resolve, reject }
+      this.#client.query(batch as unknown as pg.Submittable)
+    })
+    return signal === undefined ? ran : this.#cancellable(ran, signal)
+  }
+
+  async #cancellable<T>(ran: Promise<T>, signal: AbortSignal): Promise<T> {
+    const onAbort = () => this.cancel()
+    if (signal.aborted) onAbort()
+    signal.addEventListener('abort', onAbort, { once: true })
+    try {
+      return await ran
+    } finally {
+      signal.removeEventListener('abort', onAbort)
+    }
+  }
+
+  /** Asks the server to cancel what runs now. A late cancel could hit the next statement, so the connection ends after. */
+  cancel(): void {
+    this.doomed = true
+    const { processID, secretKey } = this.#client as unknown as ClientInternals
+    const ssl = this.#options.tls === 'verify-full' ? { rejectUnauthorized: true } : false
+    const canceller = new pg.Connection({ ssl } as never) as unknown as {
+      connect(port: number, host: string): void
+      cancel(pid: number, key: number): void
+      end(): void
+      on(event: string, listener: () => void): void
+    }
+    const send = () => {
+      canceller.cancel(processID, secretKey)
+      canceller.end()
+    }
+    canceller.on(ssl === false ? 'connect' : 'sslconnect', send)
+    // No cancel can be sent when the server is out of reach; then the statement ends with its connection.
+    canceller.on('error', () => void this.#client.end())
+    canceller.connect(this.#client.port, this.#client.host)
+  }
+
+  async close(): Promise<void> {
+    this.doomed = true
+    this.onLost = null
+    if (this.#lost === null) await this.#client.end()
+  }
+
+  #ready(state: TransactionState): void {
+    const pending = this.#pending
+    if (pending === null) return
+    this.#pending = null
+    pending.resolve({ ...pending.batch.outcome(), state })
+  }
+
+  #fail(error: Error): void {
+    if (this.#lost !== null) return
+    this.#lost = error
+    this.doomed = true
+    const pending = this.#pending
+    this.#pending = null
+    if (pending === null) {
+      this.onLost?.()
+      return
+    }
+    // A server that is shut down says so before it closes; that message explains more than the closing does.
+    const told = pending.batch.outcome().error
+    pending.reject(isDatabaseError(told) ? told : error)
+  }
+}
+
+function withDatabase(url: string, database: string): string {
+  const target = new URL(url)
+  target.pathname = `/${encodeURIComponent(database)}`
+  return target.href
+}

@@ -1,0 +1,135 @@
+import { InnkeeperError } from '../errors.ts'
+import { type BatchOutcome, isDatabaseError, type Step, type TransactionState } from '../pg/batch.ts'
+import type { Lease } from '../pg/cluster-pool.ts'
+import type { Placement, Tenant, TenantId } from '../types.ts'
+import { isElsewhere, SQLSTATE } from './sqlstate.ts'
+
+/** A tenant that may be served now: active, and with a placement. */
+export type PlacedTenant = Tenant & { readonly placement: Placement }
+
+/** What entering needs from the rest of the data layer. */
+export interface EntranceDeps {
+  /**
+   * @param fresh reads past every cache
+   * @throws InnkeeperError when the tenant is unknown, suspended or gone
+   */
+  place(id: TenantId, fresh: boolean): Promise<PlacedTenant> | PlacedTenant
+  lease(tenant: PlacedTenant, signal: AbortSignal | undefined): Promise<Lease>
+  /** How long a request waits for a tenant that is being moved, in milliseconds. */
+  readonly movingWaitMs: number
+}
+
+/** A batch for a room: the steps that let it in, then the application's own from `firstOwn` on. */
+export interface RoomBatch {
+  readonly steps: readonly Step[]
+  readonly firstOwn: number
+}
+
+export interface Entered {
+  readonly lease: Lease
+  readonly tenant: PlacedTenant
+  readonly outcome: BatchOutcome & { state: TransactionState }
+}
+
+const DIRTY_RETRIES = 5
+
+/**
+ * Finds the tenant's room, leases a connection and sends the batch. Where the room has moved, or is fenced while it
+ * moves, nothing of the application's has been executed: the connection is given back, the directory asked again and the
+ * batch made and sent anew, within a bound. Callers see latency, not an error.
+ *
+ * @param batchFor makes the batch, anew for each attempt because a ticket names an epoch and a text a schema
+ * @returns the outcome with the lease, which the caller releases; a statement's own error is in the outcome
+ * @throws InnkeeperError `tenant_moving` past the bound, `outcome_unknown` when the connection was lost, and what placing
+ *   and leasing throw; no lease is held then
+ */
+export async function enterRoom(
+  deps: EntranceDeps,
+  id: TenantId,
+  signal: AbortSignal | undefined,
+  batchFor: (tenant: PlacedTenant) => RoomBatch,
+): Promise<Entered> {
+  const placed = deps.place(id, false)
+  let tenant = placed instanceof Promise ? await placed : placed
+  let deadline = 0
+  let pauseMs = 5
+  let dirty = 0
+  for (;;) {
+    const lease = await deps.lease(tenant, signal)
+    const batch = batchFor(tenant)
+    const outcome = await send(lease, batch, signal)
+    const refusal = outcome.error
+    if (refusal === null || outcome.failedStep >= batch.firstOwn) return { lease, tenant, outcome }
+    const state = isDatabaseError(refusal) ? refusal.code : undefined
+    // A refused entrance inside an explicit BEGIN leaves a failed transaction behind.
+    if (outcome.state !== 'I' || !isElsewhere(state)) lease.connection.doomed = true
+    lease.release()
+    if (state === SQLSTATE.dirtySession && ++dirty <= DIRTY_RETRIES) continue
+    if (!isElsewhere(state)) throw explain(refusal, state)
+
+    const now = performance.now()
+    if (deadline === 0) deadline = now + deps.movingWaitMs
+    else if (now > deadline) throw moving(refusal)
+    // Parked without a connection: those are for tenants who can use them.
+    const before = tenant.placement.epoch
+    tenant = await deps.place(id, true)
+    if (tenant.placement.epoch === before) {
+      await pause(pauseMs, signal)
+      pauseMs = Math.min(pauseMs * 2, 100)
+    }
+  }
+}
+
+async function send(lease: Lease, batch: RoomBatch, signal: AbortSignal | undefined) {
+  try {
+    return await lease.connection.run(batch.steps, signal)
+  } catch (cause) {
+    lease.connection.doomed = true
+    lease.release()
+    throw lost(cause, signal)
+  }
+}
+
+/** Whether a statement took effect is known only when the server is ready again: without that, nobody may repeat it. */
+export function lost(cause: unknown, signal: AbortSignal | undefined): InnkeeperError {
+  if (signal?.aborted) return new InnkeeperError('client_closed_request', 'The request was given up', { cause })
+  return new InnkeeperError('outcome_unknown', 'The connection to the database was lost before it answered', {
+    cause,
+    hint: 'It is not known whether the statement took effect: read before you repeat it.',
+  })
+}
+
+function moving(cause: unknown): InnkeeperError {
+  return new InnkeeperError('tenant_moving', 'The tenant is being moved and did not become available in time', {
+    cause,
+    retryAfterMs: 1_000,
+  })
+}
+
+function explain(error: Error, state: string | undefined): Error {
+  if (state === SQLSTATE.ticketForged || state === SQLSTATE.ticketOld) {
+    return new InnkeeperError('internal', 'The database refused this gateway', {
+      cause: error,
+      hint:
+        state === SQLSTATE.ticketOld
+          ? 'Compare the clocks of the gateway and of the database server.'
+          : "The region's key differs from the one the control plane installed; run `innkeeper doctor`.",
+    })
+  }
+  return error
+}
+
+function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    signal?.throwIfAborted()
+    const onAbort = () => {
+      clearTimeout(timer)
+      reject(signal!.reason)
+    }
+    const timer = setTimeout(() => {
+      signal?.removeEventListener('abort', onAbort)
+      resolve()
+    }, ms)
+    signal?.addEventListener('abort', onAbort, { once: true })
+  })
+}

@@ -1,0 +1,250 @@
+import { InnkeeperError } from '../errors.ts'
+import { type BatchOutcome, isDatabaseError, type StepResult, type TransactionState } from '../pg/batch.ts'
+import type { Lease } from '../pg/cluster-pool.ts'
+import type { TiersObserver } from '../telemetry.ts'
+import { tenantAttributes } from '../telemetry.ts'
+import type { QueryResult, TenantId, TransactionOptions } from '../types.ts'
+import { assertCommand } from './command.ts'
+import { type EntranceDeps, enterRoom, lost, type PlacedTenant } from './entrance.ts'
+import { batchOf, type Statement, type StepMaker } from './steps.ts'
+
+/** Runs statements in one tenant's room, each in a transaction of its own or several in one. */
+export interface RoomSession {
+  /**
+   * One statement, one transaction, one network round trip.
+   * @throws DatabaseError the server's own error of the statement; InnkeeperError otherwise
+   */
+  execute(statement: Statement, options?: TransactionOptions): Promise<QueryResult>
+  /** Several statements in one transaction: committed when the callback resolves, rolled back when it throws. */
+  transaction<T>(work: (tx: RoomTransaction) => Promise<T>, options?: TransactionOptions): Promise<T>
+}
+
+export interface RoomTransaction {
+  execute(statement: Statement): Promise<QueryResult>
+  /** A savepoint: what the callback did is undone when it throws, and the transaction goes on. */
+  savepoint<T>(work: (tx: RoomTransaction) => Promise<T>): Promise<T>
+}
+
+export interface RoomSessionDeps extends EntranceDeps {
+  readonly steps: StepMaker
+  readonly observer: TiersObserver
+  transactionTimeoutMs(tier: string): number
+}
+
+type Outcome = BatchOutcome & { state: TransactionState }
+
+/** @param claims the user's, as JSON, or an empty string */
+export function roomSession(deps: RoomSessionDeps, id: TenantId, claims: string): RoomSession {
+  return {
+    async execute(statement, options = {}) {
+      // An isolation level needs an explicit BEGIN; the implicit transaction of one Sync is always read committed.
+      if (options.isolationLevel !== undefined && options.isolationLevel !== 'read committed') {
+        return this.transaction((tx) => tx.execute(statement), options)
+      }
+      const { lease, tenant, outcome } = await enterRoom(deps, id, options.signal, (t) =>
+        batchOf(deps.steps.opening(t, false, options, claims), deps.steps.statement(t, statement)),
+      )
+      try {
+        if (outcome.state !== 'I') lease.connection.doomed = true
+        return finish(outcome, lease, deps, tenant, options.signal)
+      } finally {
+        lease.release()
+      }
+    },
+    transaction: (work, options = {}) => runTransaction(deps, id, claims, work, options),
+  }
+}
+
+/** The application's result, or its error; a command that does not belong here ends the connection. */
+function finish(
+  outcome: Outcome,
+  lease: Lease,
+  deps: RoomSessionDeps,
+  tenant: PlacedTenant,
+  signal: AbortSignal | undefined,
+): QueryResult {
+  if (outcome.error !== null) throw statementError(outcome.error, signal)
+  const result: StepResult = outcome.results[outcome.results.length - 1]!
+  try {
+    assertCommand(result.command)
+  } catch (error) {
+    lease.connection.doomed = true
+    throw error
+  }
+  deps.observer.count('db.rows', result.rowCount, tenantAttributes(tenant))
+  return result as QueryResult
+}
+
+function statementError(error: Error, signal: AbortSignal | undefined): Error {
+  if (isDatabaseError(error) && error.code === '57014') {
+    return signal?.aborted
+      ? new InnkeeperError('client_closed_request', 'The request was given up', { cause: error })
+      : new InnkeeperError('statement_timeout', 'The statement took longer than the tier allows', { cause: error })
+  }
+  return error
+}
+
+async function runTransaction<T>(
+  deps: RoomSessionDeps,
+  id: TenantId,
+  claims: string,
+  work: (tx: RoomTransaction) => Promise<T>,
+  options: TransactionOptions,
+): Promise<T> {
+  const tx = new OpenTransaction(deps, id, claims, options)
+  try {
+    const value = await work(tx.handle())
+    await tx.commit()
+    return value
+  } catch (error) {
+    await tx.rollback()
+    throw error
+  } finally {
+    tx.end()
+  }
+}
+
+/**
+ * One interactive transaction. Its beginning travels with the first statement, so it costs no round trip of its own; a
+ * callback that sends nothing opens nothing. Statements of one transaction run one after the other.
+ */
+class OpenTransaction {
+  readonly #deps: RoomSessionDeps
+  readonly #id: TenantId
+  readonly #claims: string
+  readonly #options: TransactionOptions
+  readonly #signal: AbortSignal
+  readonly #overtime = new AbortController()
+  #timer: NodeJS.Timeout | null = null
+  #entered: { lease: Lease; tenant: PlacedTenant } | null = null
+  #state: TransactionState = 'I'
+  #turn: Promise<unknown> = Promise.resolve()
+  #savepoints = 0
+  #ended = false
+
+  constructor(deps: RoomSessionDeps, id: TenantId, claims: string, options: TransactionOptions) {
+    this.#deps = deps
+    this.#id = id
+    this.#claims = claims
+    this.#options = options
+    this.#signal = options.signal ? AbortSignal.any([options.signal, this.#overtime.signal]) : this.#overtime.signal
+  }
+
+  handle(): RoomTransaction {
+    return {
+      execute: (statement) => this.#queued(() => this.#execute(statement)),
+      savepoint: (work) => this.#savepoint(work),
+    }
+  }
+
+  #queued<T>(run: () => Promise<T>): Promise<T> {
+    const mine = this.#turn.then(run)
+    // The next one waits for this one's end, whatever it is; the error itself goes to whoever sent the statement.
+    this.#turn = mine.then(noop, noop)
+    return mine
+  }
+
+  async #execute(statement: Statement): Promise<QueryResult> {
+    if (this.#ended) throw new InnkeeperError('no_tenant', 'The transaction has ended', { hint: 'Await every statement.' })
+    const entered = this.#entered
+    if (entered === null) return this.#open(statement)
+    const { lease, tenant } = entered
+    const outcome = await this.#send([this.#deps.steps.statement(tenant, statement)])
+    return this.#result(outcome, lease, tenant)
+  }
+
+  async #open(statement: Statement): Promise<QueryResult> {
+    const { steps } = this.#deps
+    const { lease, tenant, outcome } = await enterRoom(this.#deps, this.#id, this.#signal, (t) =>
+      batchOf(steps.opening(t, true, this.#options, this.#claims), steps.statement(t, statement)),
+    )
+    this.#entered = { lease, tenant }
+    this.#state = outcome.state
+    const overtime = () => this.#overtime.abort(new InnkeeperError('statement_timeout', 'The transaction was open too long'))
+    this.#timer = setTimeout(overtime, this.#deps.transactionTimeoutMs(tenant.tier))
+    return this.#result(outcome, lease, tenant)
+  }
+
+  #result(outcome: Outcome, lease: Lease, tenant: PlacedTenant): QueryResult {
+    this.#state = outcome.state
+    // A statement of the application's that ended the transaction, or began one, leaves nothing to rely on.
+    if (outcome.state === 'I') lease.connection.doomed = true
+    return finish(outcome, lease, this.#deps, tenant, this.#signal)
+  }
+
+  async #send(steps: Parameters<Lease['connection']['run']>[0]): Promise<Outcome> {
+    const { lease } = this.#entered!
+    try {
+      return await lease.connection.run(steps, this.#signal)
+    } catch (cause) {
+      lease.connection.doomed = true
+      throw lost(cause, this.#signal)
+    }
+  }
+
+  async #own(text: string, tag: string): Promise<void> {
+    const outcome = await this.#send([{ text, params: [], prepared: false, rows: 'none' }])
+    this.#state = outcome.state
+    if (outcome.error !== null) throw statementError(outcome.error, this.#signal)
+    if (outcome.results[0]!.command !== tag) {
+      throw new InnkeeperError('conflict', 'The transaction had failed and was rolled back', {
+        details: `the server answered ${outcome.results[0]!.command} to ${tag}`,
+        hint: 'A statement in it failed and the error was caught; use a savepoint around what may fail.',
+      })
+    }
+  }
+
+  async #savepoint<T>(work: (tx: RoomTransaction) => Promise<T>): Promise<T> {
+    const name = `ink_${++this.#savepoints}`
+    const own = (text: string, tag: string) => this.#queued(() => this.#own(text, tag))
+    // The transaction has to be open for a savepoint to be in it.
+    if (this.#entered === null) await this.handle().execute({ text: 'select', params: [] })
+    await own(`savepoint ${name}`, 'SAVEPOINT')
+    try {
+      const value = await work(this.handle())
+      await own(`release savepoint ${name}`, 'RELEASE')
+      return value
+    } catch (error) {
+      if (!this.#entered?.lease.connection.doomed) await own(`rollback to savepoint ${name}`, 'ROLLBACK')
+      throw error
+    }
+  }
+
+  async commit(): Promise<void> {
+    await this.#turn
+    if (this.#entered === null) return
+    if (this.#signal.aborted) throw this.#signal.reason
+    if (this.#entered.lease.connection.doomed) {
+      throw new InnkeeperError('conflict', 'The transaction was ended by one of its statements')
+    }
+    await this.#own('commit', 'COMMIT')
+  }
+
+  /** Undoes what is open. Where that cannot be said to the server, the connection ends, which undoes it too. */
+  async rollback(): Promise<void> {
+    await this.#turn
+    const entered = this.#entered
+    if (entered === null || this.#state === 'I' || entered.lease.connection.doomed) return
+    try {
+      const outcome = await entered.lease.connection.run([
+        { text: 'rollback', params: [], prepared: false, rows: 'none' },
+      ])
+      if (outcome.error !== null || outcome.state !== 'I') entered.lease.connection.doomed = true
+      this.#state = outcome.state
+    } catch {
+      entered.lease.connection.doomed = true
+    }
+  }
+
+  end(): void {
+    this.#ended = true
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    const entered = this.#entered
+    if (entered === null) return
+    if (this.#state !== 'I') entered.lease.connection.doomed = true
+    this.#entered = null
+    entered.lease.release()
+  }
+}
+
+const noop = () => {}

@@ -1,0 +1,63 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import type { AdminSql } from '../pg/admin.ts'
+import { quoteIdent } from '../quote.ts'
+import type { TicketKey } from '../room/keys.ts'
+import { harden } from './harden.ts'
+import { INSTALL_LOCK, OWNER, TENANCY, TRIGGER } from './roles.ts'
+
+const HERE = fileURLToPath(new URL('.', import.meta.url))
+
+/**
+ * Brings one data database to this version: the tenancy schema file by file, the ticket keys, the grants. Idempotent;
+ * installers of one database take turns. Gateways of the version before go on working beside it, because a file only
+ * adds: a function whose meaning changes gets a new name.
+ *
+ * @param sql  a connection of the installer to that very database
+ * @param app  the name of the gateways' login role
+ * @param keys the ticket keys to accept; others are removed
+ */
+export async function installDatabase(sql: AdminSql, app: string, keys: readonly TicketKey[]): Promise<void> {
+  await sql.begin(async (tx) => {
+    await tx`select pg_advisory_xact_lock(${INSTALL_LOCK})`
+    const [{ database }] = (await tx`select current_database() as database`) as unknown as [{ database: string }]
+    const name = quoteIdent(database)
+    await tx.unsafe(`revoke all on database ${name} from public`)
+    await tx.unsafe(`grant connect on database ${name} to ${quoteIdent(app)}`)
+    await tx.unsafe('revoke all on schema public from public')
+    await tx.unsafe(`grant create on database ${name} to ${OWNER}, ${TENANCY}`)
+    await tx.unsafe(`create schema if not exists tenancy authorization ${TENANCY}`)
+    await tx.unsafe(`set local role ${TENANCY}`)
+    await applyFiles(tx as unknown as AdminSql)
+    await tx.unsafe('revoke all on all functions in schema tenancy from public')
+    await tx.unsafe(`grant usage on schema tenancy to ${quoteIdent(app)}, ${TRIGGER}, ${OWNER}`)
+    await tx.unsafe(
+      `grant execute on function tenancy.tenant_id(), tenancy.claims() to ${quoteIdent(app)}, ${TRIGGER}, ${OWNER}`,
+    )
+    await tx.unsafe(
+      `grant execute on function tenancy.enter(text, bytea, uuid, bigint, bigint, uuid, boolean, text, int, int, int, text, text) to ${quoteIdent(app)}`,
+    )
+    for (const key of keys) {
+      await tx`insert into tenancy.ticket_keys (kid, inner_pad, outer_pad)
+               select ${key.kid}, tenancy.pad(${key.key}, 54), tenancy.pad(${key.key}, 92)
+               on conflict (kid) do nothing`
+    }
+    await tx`delete from tenancy.ticket_keys where kid <> all(${keys.map((k) => k.kid)})`
+    await tx.unsafe('reset role')
+  })
+  await harden(sql, app)
+}
+
+async function applyFiles(tx: AdminSql): Promise<void> {
+  await tx.unsafe(
+    `create table if not exists tenancy.versions (name text primary key, applied_at timestamptz not null default now())`,
+  )
+  const rows = await tx<{ name: string }[]>`select name from tenancy.versions`
+  const applied = new Set(rows.map((r) => r.name))
+  const files = (await readdir(HERE)).filter((f) => f.endsWith('.sql')).sort()
+  for (const file of files) {
+    if (applied.has(file)) continue
+    await tx.unsafe(await readFile(`${HERE}${file}`, 'utf8'))
+    await tx`insert into tenancy.versions (name) values (${file})`
+  }
+}

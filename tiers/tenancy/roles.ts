@@ -1,0 +1,60 @@
+import type { AdminSql } from '../pg/admin.ts'
+import { quoteIdent } from '../quote.ts'
+
+/**
+ * The roles of a cluster. None of the three can log in or bypass row-level security:
+ *   owner    owns the rooms and their tables; migrations run as it
+ *   tenancy  owns the doors: keys, fence, `enter`
+ *   trigger  owns the application's trigger functions, and no table, so that a cascade cannot reach past the policies
+ */
+export const OWNER = 'innkeeper_owner'
+export const TENANCY = 'innkeeper_tenancy'
+export const TRIGGER = 'innkeeper_trigger'
+
+/** The schema of a room that has its database to itself or shares its tables. */
+export const APP_SCHEMA = 'app'
+
+/** One number for all installers of a cluster: they take turns. */
+export const INSTALL_LOCK = 1_229_868_620
+
+/** The login role that gateways use, from the cluster's URL. */
+export interface AppLogin {
+  readonly user: string
+  readonly password: string
+}
+
+export function appLogin(clusterUrl: string): AppLogin {
+  const { username, password } = new URL(clusterUrl)
+  return { user: decodeURIComponent(username), password: decodeURIComponent(password) }
+}
+
+/** Makes the cluster's roles and brings their attributes to what they have to be. Idempotent. */
+export async function installRoles(sql: AdminSql, login: AppLogin): Promise<void> {
+  const app = quoteIdent(login.user)
+  await sql.begin(async (tx) => {
+    await tx`select pg_advisory_xact_lock(${INSTALL_LOCK})`
+    const existing = await tx<{ rolname: string }[]>`select rolname from pg_roles`
+    const have = new Set(existing.map((r) => r.rolname))
+    for (const role of [OWNER, TENANCY, TRIGGER]) {
+      if (!have.has(role)) await tx.unsafe(`create role ${quoteIdent(role)} nologin noinherit`)
+      // Since PostgreSQL 16 whoever creates a role is its admin but not its member; superusers need neither.
+      await tx.unsafe(`grant ${quoteIdent(role)} to current_user`)
+    }
+    if (!have.has(login.user)) await tx.unsafe(`create role ${app} login noinherit`)
+    const [quoted] = await tx<{ password: string }[]>`select quote_literal(${login.password}) as password`
+    await tx.unsafe(`alter role ${app} login nosuperuser nocreatedb nocreaterole noreplication password ${quoted!.password}`)
+    const defaults = [
+      `search_path = ${APP_SCHEMA}, pg_temp`,
+      // A backstop; every transaction sets its tier's own.
+      `statement_timeout = '120s'`,
+      `idle_in_transaction_session_timeout = '60s'`,
+      `lock_timeout = '10s'`,
+      // Compiling costs more than it gains for statements of a few rows.
+      `jit = off`,
+      `timezone = 'UTC'`,
+      `datestyle = 'ISO, MDY'`,
+      `intervalstyle = 'postgres'`,
+    ]
+    for (const setting of defaults) await tx.unsafe(`alter role ${app} set ${setting}`)
+  })
+}

@@ -1,0 +1,174 @@
+import type { Config, Limits } from '../config/index.ts'
+import type { Directory } from './directory/types.ts'
+import { compileSchema, type TenantDatabase, tenantDatabase } from './drizzle/database.ts'
+import type { Executor } from './drizzle/session.ts'
+import { InnkeeperError } from './errors.ts'
+import type { Clusters } from './pg/clusters.ts'
+import { createTenantContext } from './room/context.ts'
+import type { EntranceDeps, PlacedTenant } from './room/entrance.ts'
+import { createRoomText } from './room/room-text.ts'
+import { type RoomSession, type RoomTransaction, roomSession } from './room/session.ts'
+import { createStepMaker } from './room/steps.ts'
+import { NO_OBSERVER, type TiersObserver } from './telemetry.ts'
+import { type Claims, isTenantId, type Tenant, type TenantId, type TransactionOptions } from './types.ts'
+
+export interface TenantsOptions<Schema extends Record<string, unknown>> {
+  readonly config: Config
+  readonly directory: Directory
+  readonly clusters: Clusters
+  /** The application's tables and relations: what `config/schema.ts` exports. */
+  readonly schema: Schema
+  readonly observer?: TiersObserver
+}
+
+/** Work for one tenant on behalf of a user. */
+export interface ScopeOptions {
+  readonly claims?: Claims | null
+}
+
+/** The one interface: the same code, the same answers, on every isolation model. */
+export interface Tenants<Schema extends Record<string, unknown>> {
+  /**
+   * A Drizzle database in which every statement is a transaction of its own, in one network round trip.
+   * @param tenant a slug, an id, or what the directory gave
+   */
+  for(tenant: string | Tenant, options?: ScopeOptions): TenantDatabase<Schema>
+  /** Several statements, one transaction. */
+  transaction<T>(
+    tenant: string | Tenant,
+    work: (db: TenantDatabase<Schema>) => Promise<T>,
+    options?: TransactionOptions & ScopeOptions,
+  ): Promise<T>
+  /** The same without Drizzle: statements as text and parameters. */
+  session(tenant: string | Tenant, options?: ScopeOptions): RoomSession
+  /** Runs work in a tenant's scope: `db()` inside it, also after awaits and in callbacks, is that tenant's. */
+  scope<T>(tenant: string | Tenant, work: (db: TenantDatabase<Schema>) => Promise<T>, options?: ScopeOptions): Promise<T>
+  /** The database of the running scope. @throws InnkeeperError `no_tenant` outside every scope */
+  db(): TenantDatabase<Schema>
+  /** The tenant of the running scope. @throws InnkeeperError `no_tenant` outside every scope */
+  current(): { readonly tenantId: TenantId; readonly slug: string }
+  /** Finds a tenant. @throws InnkeeperError `tenant_not_found` */
+  find(slugOrId: string): Promise<Tenant>
+}
+
+/** Builds the one interface over a directory and clusters that are already open; the caller closes those. */
+export function createTenants<Schema extends Record<string, unknown>>(options: TenantsOptions<Schema>): Tenants<Schema> {
+  const { config, directory, clusters } = options
+  const observer = options.observer ?? NO_OBSERVER
+  const context = createTenantContext()
+  const compiled = compileSchema(options.schema)
+  const limitsOf = (tier: string) => limitsOfTier(config, tier)
+  const steps = createStepMaker({
+    keyOf: (cluster) => clusters.ticketKeyOf(cluster),
+    limitsOf,
+    preparedOn: (cluster) => clusters.preparedOn(cluster),
+    roomText: createRoomText(2_000),
+  })
+  const entrance: EntranceDeps = {
+    movingWaitMs: config.pools.movingWaitMs,
+    place: (id, fresh) => {
+      const known = fresh ? undefined : directory.peekId(id)
+      if (known !== undefined) return placed(known, id)
+      return (fresh ? directory.refresh(id) : directory.byId(id)).then((t) => placed(t, id))
+    },
+    lease: (tenant, signal) =>
+      clusters.lease(tenant.placement.cluster, {
+        database: tenant.placement.database,
+        tenant: tenant.id,
+        share: limitsOf(tenant.tier).connectionsMax,
+        signal,
+      }),
+  }
+  const deps = { ...entrance, steps, observer, transactionTimeoutMs: (t: string) => limitsOf(t).transactionTimeoutMs }
+
+  const open = (id: TenantId, claims: Claims | null | undefined): RoomSession => {
+    context.assertMayUse(id)
+    return roomSession(deps, id, claims ? JSON.stringify(claims) : '')
+  }
+  const find = async (slugOrId: string): Promise<Tenant> => {
+    const tenant = await (isTenantId(slugOrId) ? directory.byId(slugOrId) : directory.bySlug(slugOrId))
+    if (tenant === null) throw notFound(slugOrId)
+    return tenant
+  }
+  const sessionOf = (tenant: string | Tenant, options: ScopeOptions): RoomSession => {
+    const id = idOf(tenant, directory)
+    if (id !== null) return open(id, options.claims)
+    return lateSession(async () => open((await find(tenant as string)).id, options.claims))
+  }
+  const database = (session: RoomSession) => tenantDatabase<Schema>(executorOf(session), compiled)
+
+  return {
+    for: (tenant, options = {}) => database(sessionOf(tenant, options)),
+    session: (tenant, options = {}) => sessionOf(tenant, options),
+    transaction: (tenant, work, options = {}) =>
+      sessionOf(tenant, options).transaction((tx) => work(tenantDatabase<Schema>(transactionExecutor(tx), compiled)), options),
+    async scope(tenant, work, options = {}) {
+      const found = typeof tenant === 'string' ? await find(tenant) : tenant
+      const scope = { tenantId: found.id, slug: found.slug, claims: options.claims ?? null }
+      return context.run(scope, () => work(database(open(found.id, options.claims))))
+    },
+    db() {
+      const { tenantId, claims } = context.current()
+      return database(open(tenantId, claims))
+    },
+    current: () => context.current(),
+    find,
+  }
+}
+
+export function limitsOfTier(config: Config, tier: string): Limits {
+  const found = config.tiers[tier]
+  if (found !== undefined) return found.limits
+  throw new InnkeeperError('invalid_config', `The tenant's tier "${tier}" is not in this gateway's configuration`, {
+    hint: 'Give every process the same configuration.',
+  })
+}
+
+function idOf(tenant: string | Tenant, directory: Directory): TenantId | null {
+  if (typeof tenant !== 'string') return tenant.id
+  if (isTenantId(tenant)) return tenant
+  return directory.peekSlug(tenant)?.id ?? null
+}
+
+function notFound(slugOrId: string): InnkeeperError {
+  return new InnkeeperError('tenant_not_found', `There is no tenant "${slugOrId}"`)
+}
+
+/** Checks that a tenant may be served; status first, so that a suspended tenant reads why. */
+export function placed(tenant: Tenant | null, asked: string): PlacedTenant {
+  if (tenant === null) throw notFound(asked)
+  if (tenant.status === 'suspended') throw new InnkeeperError('tenant_suspended', 'The tenant is suspended')
+  if (tenant.status === 'offboarded') throw new InnkeeperError('tenant_gone', 'The tenant has left')
+  if (tenant.placement === null || tenant.status === 'provisioning') {
+    throw new InnkeeperError('tenant_moving', "The tenant's room is still being made", { retryAfterMs: 1_000 })
+  }
+  return tenant as PlacedTenant
+}
+
+function executorOf(session: RoomSession): Executor {
+  return {
+    execute: (statement) => session.execute(statement),
+    transaction: (work, options) => session.transaction((tx) => work(transactionExecutor(tx)), options),
+  }
+}
+
+function transactionExecutor(tx: RoomTransaction): Executor {
+  return {
+    execute: (statement) => tx.execute(statement),
+    transaction: (work) => tx.savepoint((inner) => work(transactionExecutor(inner))),
+  }
+}
+
+/** A session whose tenant is looked up at the first statement. */
+function lateSession(make: () => Promise<RoomSession>): RoomSession {
+  let made: Promise<RoomSession> | null = null
+  const session = () => {
+    made ??= make()
+    return made
+  }
+  return {
+    execute: async (statement, options) => (await session()).execute(statement, options),
+    transaction: async (work, options) => (await session()).transaction(work, options),
+  }
+}
+

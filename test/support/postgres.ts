@@ -1,11 +1,9 @@
-import { join } from 'node:path'
 import { findPostgresBinaries } from '../../gateway/dev/postgres/binaries.ts'
-import { choosePlace } from '../../gateway/dev/postgres/place.ts'
 import { removeLocalPostgres } from '../../gateway/dev/postgres/remove.ts'
 import { startLocalPostgres } from '../../gateway/dev/postgres/server.ts'
 import type { LocalPostgres } from '../../gateway/dev/postgres/types.ts'
 import { whenWeDie } from './guard.ts'
-import { copy, templateFor } from './template.ts'
+import { seedFromTemplate } from './template.ts'
 import { temporaryFolder } from './temporary.ts'
 
 export type PostgresVersion = 15 | 18
@@ -40,11 +38,8 @@ export async function startTestPostgres(
   const { version = 18, settings } = options
   const binaries = findPostgresBinaries(PACKAGES[version])
   const dataDir = await temporaryFolder('postgres')
-  const template = await templateFor(binaries)
-  await copy(join(template, 'password'), join(dataDir, 'password'))
-  const place = await choosePlace(dataDir, binaries)
+  const place = await seedFromTemplate(dataDir, binaries)
   const callOff = whenWeDie(CLEAR, place.data, dataDir)
-  await copy(join(template, 'data'), place.data)
   const name = `test-${version}`
   const server = await startLocalPostgres({ name, dataDir, binaries, settings: { ...SETTINGS, ...settings } })
   return {

@@ -5,17 +5,26 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { ensureCluster } from '../../gateway/dev/postgres/cluster.ts'
-import { choosePlace } from '../../gateway/dev/postgres/place.ts'
+import { choosePlace, type Place } from '../../gateway/dev/postgres/place.ts'
 import type { PostgresBinaries } from '../../gateway/dev/postgres/types.ts'
 import { temporaryFolder } from './temporary.ts'
 
 const run = promisify(execFile)
 
 /**
- * A folder with a new server's `data` and `password`. To copy it takes a third of the processor time that initdb takes.
- * It is made once for each version and user of this machine, and again when the code that makes it has changed.
+ * Gives the server of a folder its data and password by copying, which takes a third of the processor time that initdb
+ * takes. The original is made once for each version and user of this machine, and again when the code that makes it has
+ * changed.
  */
-export async function templateFor(binaries: PostgresBinaries): Promise<string> {
+export async function seedFromTemplate(dataDir: string, binaries: PostgresBinaries): Promise<Place> {
+  const template = await templateFor(binaries)
+  await copy(join(template, 'password'), join(dataDir, 'password'))
+  const place = await choosePlace(dataDir, binaries)
+  await copy(join(template, 'data'), place.data)
+  return place
+}
+
+async function templateFor(binaries: PostgresBinaries): Promise<string> {
   const recipe = await readFile(new URL('../../gateway/dev/postgres/cluster.ts', import.meta.url))
   const user = process.getuid?.() ?? 0
   const key = createHash('sha256').update(recipe).digest('hex').slice(0, 8)
@@ -41,7 +50,7 @@ async function makeTemplate(path: string, binaries: PostgresBinaries): Promise<v
 }
 
 /** By `cp` and not node:fs, which copies no ownership: the data is the server's user's. Shares blocks where it can. */
-export async function copy(from: string, to: string): Promise<void> {
+async function copy(from: string, to: string): Promise<void> {
   await run('cp', [...(process.platform === 'linux' ? ['--reflink=auto'] : []), '-pR', from, to])
 }
 

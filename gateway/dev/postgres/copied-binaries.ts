@@ -1,5 +1,4 @@
 import { execFile } from 'node:child_process'
-import { randomUUID } from 'node:crypto'
 import { mkdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -7,13 +6,11 @@ import { promisify } from 'node:util'
 import { InnkeeperError } from '../../../tiers/errors.ts'
 import { type Account, canDo } from './account.ts'
 import { programPath } from './binaries.ts'
+import { THIS_PROCESS } from './half-made.ts'
 import { isOwnFolder, sharedFolder } from './shared-folder.ts'
 import type { PostgresBinaries } from './types.ts'
 
 const run = promisify(execFile)
-
-/** Names the copy that this process makes, so that its servers, which start together, make one between them. */
-const THIS_PROCESS = randomUUID()
 
 /** The binaries, or a copy of them when the account cannot run them where npm has installed them (below /root, say). */
 export async function reachableBinaries(binaries: PostgresBinaries, account: Account): Promise<PostgresBinaries> {
@@ -32,7 +29,10 @@ function canRun(binaries: PostgresBinaries, account: Account): Promise<boolean> 
   return canDo(account, '"$1" --version', programPath(binaries, 'postgres'))
 }
 
-/** Other processes may be copying too: each copies to a name of its own, and a rename shows it whole or not at all. */
+/**
+ * Other processes may be copying too: each copies to a name of its own, and a rename shows it whole or not at all. The
+ * servers of one process, which start together, make one copy between them.
+ */
 async function copyWhole(from: string, to: string): Promise<void> {
   const half = `${to}.${THIS_PROCESS}`
   try {

@@ -29,7 +29,7 @@ export async function insertRows(c: Context, room: RestRoom): Promise<Response> 
   const options: InsertOptions = { ...request.options, resolution, onConflict: request.query.onConflict }
   // Rows that the client itself sent are no surprise: they come back however many they are.
   const scope = { ...request.scope, maxRows: Math.max(room.maxRows, payload.rows) }
-  if (payload.groups.length === 0) return respond(c, 'POST', request, NOTHING_WRITTEN, '')
+  if (payload.groups.length === 0) return respond(c, 'POST', request, NOTHING_WRITTEN, null)
   const statement = insertSql(scope, request.query.root, payload, options)
   const answer = await run(c, room, request, statement)
   return respond(c, 'POST', request, answer, statement.csvHeader)
@@ -41,7 +41,7 @@ export async function updateRows(c: Context, room: RestRoom): Promise<Response> 
   const payload = await payloadOf(c, request)
   if (payload.rows !== 1) throw badBody('The body of a PATCH must be one JSON object')
   const group = payload.groups[0]!
-  if (group.columns.length === 0) return respond(c, 'PATCH', request, NOTHING_WRITTEN, '')
+  if (group.columns.length === 0) return respond(c, 'PATCH', request, NOTHING_WRITTEN, null)
   const statement = updateSql(request.scope, request.query.root, group, request.options)
   return respond(c, 'PATCH', request, await run(c, room, request, statement), statement.csvHeader)
 }
@@ -128,7 +128,7 @@ function respond(
   return respondWrite(c, answer, {
     method,
     location,
-    wish: { ...wish, csvHeader: wish.format.kind === 'csv' ? csvHeader : null },
+    wish: { ...wish, csvHeader },
   })
 }
 

@@ -75,7 +75,7 @@ select
       'from', r.relname,
       'to', f.relname,
       'pairs', (select pg_catalog.json_agg(pg_catalog.json_build_array(a.attname, b.attname) order by c.place)
-                from pg_catalog.unnest(k.conkey, k.confkey) with ordinality c (local, remote, place)
+                from unnest(k.conkey, k.confkey) with ordinality c (local, remote, place)
                 join attribute a on a.attrelid = k.conrelid and a.attnum = c.local
                 join attribute b on b.attrelid = k.confrelid and b.attnum = c.remote)
     ) order by k.conname), '[]')

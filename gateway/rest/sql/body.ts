@@ -20,7 +20,8 @@ export function bodySql(format: Format, columns: readonly OutputColumn[]): strin
   }
 }
 
-/** The header line of a CSV answer, which the gateway puts before the body. */
-export function csvHeader(columns: readonly OutputColumn[]): string {
+/** The header line of a CSV answer, which the gateway puts before the body; null for JSON. */
+export function csvHeader(format: Format, columns: readonly OutputColumn[]): string | null {
+  if (format.kind !== 'csv') return null
   return columns.map(({ name }) => (/[",\r\n]/.test(name) ? `"${name.replaceAll('"', '""')}"` : name)).join(',')
 }

@@ -34,7 +34,7 @@ export function readSql(scope: Scope, node: Node, { format, count, withBody }: R
     text: `select ${body} as body, pg_catalog.count(*)::int as page, ${total} as total from (${rows}) s`,
     params: scope.params.values,
   }
-  return { query, csvHeader: csvHeader(select.columns) }
+  return { query, csvHeader: csvHeader(format, select.columns) }
 }
 
 /**

@@ -3,8 +3,8 @@ import type { SqlQuery } from '../../../tiers/types.ts'
 /** The one statement of a request. Its result is a single {@link AnswerRow}. */
 export interface Statement {
   readonly query: SqlQuery
-  /** The line to put before a CSV body. */
-  readonly csvHeader: string
+  /** The line to put before a CSV body, null for JSON. */
+  readonly csvHeader: string | null
 }
 
 /** What every statement of the data API answers with: one row. */

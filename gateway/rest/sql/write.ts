@@ -42,10 +42,10 @@ function answerSql(
   written: string,
   total: string,
   { format, returns }: WriteOptions,
-): { sql: string; csvHeader: string } {
+): { sql: string; csvHeader: string | null } {
   const nothing = `select null as body, 0 as page, ${total}`
-  if (returns === 'nothing') return { sql: nothing, csvHeader: '' }
-  if (returns === 'key') return { sql: `${nothing}, ${keySql(scope, written)} as location`, csvHeader: '' }
+  if (returns === 'nothing') return { sql: nothing, csvHeader: null }
+  if (returns === 'key') return { sql: `${nothing}, ${keySql(scope, written)} as location`, csvHeader: null }
   const select = selectSql(scope, node)
   // The request's own filters chose what to write; here only inner embeds still leave rows out.
   const inner = node.select.flatMap((item) =>
@@ -53,7 +53,7 @@ function answerSql(
   )
   const rows = `select ${columnListSql(select.columns)} from (${written}) ${scope.alias}${select.joins}${whereClause(inner)}${select.groupBy}${pageSql(scope, node)}`
   const sql = `select ${bodySql(format, select.columns)} as body, pg_catalog.count(*)::int as page, ${total} from (${rows}) s`
-  return { sql, csvHeader: csvHeader(select.columns) }
+  return { sql, csvHeader: csvHeader(format, select.columns) }
 }
 
 /** The primary key's values of the row written, for the Location header. */

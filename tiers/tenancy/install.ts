@@ -1,8 +1,8 @@
-import { readdir, readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import type { AdminSql } from '../pg/admin.ts'
 import { quoteIdent } from '../quote.ts'
 import type { TicketKey } from '../room/keys.ts'
+import { applySqlFiles } from '../sql-files.ts'
 import { harden } from './harden.ts'
 import { INSTALL_LOCK, OWNER, TENANCY, TRIGGER } from './roles.ts'
 
@@ -28,7 +28,7 @@ export async function installDatabase(sql: AdminSql, app: string, keys: readonly
     await tx.unsafe(`grant create on database ${name} to ${OWNER}, ${TENANCY}`)
     await tx.unsafe(`create schema if not exists tenancy authorization ${TENANCY}`)
     await tx.unsafe(`set local role ${TENANCY}`)
-    await applyFiles(tx as unknown as AdminSql)
+    await applySqlFiles(tx as unknown as AdminSql, HERE, 'tenancy.versions')
     await tx.unsafe('revoke all on all functions in schema tenancy from public')
     await tx.unsafe(`grant usage on schema tenancy to ${quoteIdent(app)}, ${TRIGGER}, ${OWNER}`)
     await tx.unsafe(
@@ -46,18 +46,4 @@ export async function installDatabase(sql: AdminSql, app: string, keys: readonly
     await tx.unsafe('reset role')
   })
   await harden(sql, app)
-}
-
-async function applyFiles(tx: AdminSql): Promise<void> {
-  await tx.unsafe(
-    `create table if not exists tenancy.versions (name text primary key, applied_at timestamptz not null default now())`,
-  )
-  const rows = await tx<{ name: string }[]>`select name from tenancy.versions`
-  const applied = new Set(rows.map((r) => r.name))
-  const files = (await readdir(HERE)).filter((f) => f.endsWith('.sql')).sort()
-  for (const file of files) {
-    if (applied.has(file)) continue
-    await tx.unsafe(await readFile(`${HERE}${file}`, 'utf8'))
-    await tx`insert into tenancy.versions (name) values (${file})`
-  }
 }

@@ -1,0 +1,41 @@
+import { fileURLToPath } from 'node:url'
+import { type AdminSql, withAdmin } from '../pg/admin.ts'
+import { quoteIdent } from '../quote.ts'
+import { applySqlFiles } from '../sql-files.ts'
+
+const MIGRATIONS = fileURLToPath(new URL('./migrations/', import.meta.url))
+
+/**
+ * Makes or updates the control database, and the role by which gateways read it. Idempotent.
+ *
+ * @param url    of the control database, for its owner
+ * @param reader the gateways' login, which may only read; null where gateways use the owner's
+ */
+export async function installDirectory(url: string, reader: { user: string; password: string } | null): Promise<void> {
+  await createIfMissing(url)
+  await withAdmin(url, null, {}, async (sql) => {
+    await sql.begin(async (tx) => {
+      await tx`select pg_advisory_xact_lock(1229868620)`
+      await applySqlFiles(tx as unknown as AdminSql, MIGRATIONS, 'directory_versions')
+      if (reader !== null) await grantReader(tx as unknown as AdminSql, reader)
+    })
+  })
+}
+
+async function createIfMissing(url: string): Promise<void> {
+  const name = decodeURIComponent(new URL(url).pathname.slice(1))
+  await withAdmin(url, 'postgres', {}, async (sql) => {
+    const [found] = await sql`select from pg_database where datname = ${name}`
+    if (found === undefined) await sql.unsafe(`create database ${quoteIdent(name)}`)
+  })
+}
+
+async function grantReader(tx: AdminSql, reader: { user: string; password: string }): Promise<void> {
+  const role = quoteIdent(reader.user)
+  const [found] = await tx`select from pg_roles where rolname = ${reader.user}`
+  if (found === undefined) await tx.unsafe(`create role ${role} login`)
+  const [quoted] = await tx<{ literal: string }[]>`select quote_literal(${reader.password}) as literal`
+  await tx.unsafe(`alter role ${role} login nosuperuser nocreatedb nocreaterole password ${quoted!.literal}`)
+  await tx.unsafe(`grant usage on schema public to ${role}`)
+  await tx.unsafe(`grant select on tenants, placements, domains, changes to ${role}`)
+}

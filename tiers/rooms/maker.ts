@@ -1,0 +1,139 @@
+import type { ClusterConfig } from '../../config/index.ts'
+import { InnkeeperError } from '../errors.ts'
+import { migrateRoom, type RoomMigration } from '../migrate/migrate-room.ts'
+import { adminSql, type AdminSql } from '../pg/admin.ts'
+import { quoteIdent } from '../quote.ts'
+import type { TicketKey } from '../room/keys.ts'
+import { installDatabase } from '../tenancy/install.ts'
+import { appLogin, APP_SCHEMA, installRoles } from '../tenancy/roles.ts'
+import type { Placement, TenantId } from '../types.ts'
+import { SCHEMAS_DATABASE, SHARED_DATABASE } from './naming.ts'
+
+/** Makes and removes rooms on one cluster, with the installer's rights. Only the control plane has one. */
+export interface RoomMaker {
+  readonly cluster: string
+  /** Roles, and the databases that many tenants share. Idempotent. */
+  installCluster(): Promise<void>
+  /** Makes the room, migrates it and opens its fence. Idempotent, so safe to repeat after a crash at any step. */
+  makeRoom(tenant: TenantId, placement: Placement): Promise<void>
+  /** Removes the room and all rows of the tenant in it. Idempotent. */
+  removeRoom(tenant: TenantId, placement: Placement): Promise<void>
+  /** Applies outstanding migrations to one room. @returns the names of the files applied */
+  migrate(database: string, schema: string): Promise<string[]>
+  /** Rooms with a history of migrations, for `doctor` and `migrate`: the two shared databases first. */
+  admin(database: string): AdminSql
+  close(): Promise<void>
+}
+
+export interface RoomMakerOptions {
+  readonly cluster: ClusterConfig
+  readonly keys: readonly TicketKey[]
+  migration(): Promise<Omit<RoomMigration, 'app'>>
+}
+
+export function createRoomMaker(options: RoomMakerOptions): RoomMaker {
+  const { cluster, keys } = options
+  if (cluster.adminUrl === null) throw new InnkeeperError('invalid_config', `no admin URL of cluster ${cluster.name}`)
+  const adminUrl = cluster.adminUrl
+  const login = appLogin(cluster.url)
+  const pools = new Map<string, AdminSql>()
+
+  const admin = (database: string): AdminSql => {
+    const known = pools.get(database)
+    if (known !== undefined) return known
+    const sql = adminSql(adminUrl, database, { tls: cluster.tls, max: 2 })
+    pools.set(database, sql)
+    return sql
+  }
+  const forget = async (database: string) => {
+    const sql = pools.get(database)
+    pools.delete(database)
+    await sql?.end({ timeout: 5 })
+  }
+  const createDatabase = async (name: string) => {
+    const [found] = await admin('postgres')`select from pg_database where datname = ${name}`
+    // Two at a time may both find it missing; the second one's error says that the first has made it.
+    if (found === undefined) {
+      await admin('postgres')
+        .unsafe(`create database ${quoteIdent(name)} template template0`)
+        .catch((error: { code?: string }) => {
+          if (error.code !== '42P04' && error.code !== '23505') throw error
+        })
+    }
+    await installDatabase(admin(name), login.user, keys)
+  }
+  const migrate = async (database: string, schema: string) =>
+    migrateRoom(admin(database), schema, { ...(await options.migration()), app: login.user })
+
+  return {
+    cluster: cluster.name,
+    admin,
+    migrate,
+    async installCluster() {
+      await installRoles(admin('postgres'), login)
+      if (cluster.hosts.includes('shared')) {
+        await createDatabase(SHARED_DATABASE)
+        await migrate(SHARED_DATABASE, APP_SCHEMA)
+      }
+      if (cluster.hosts.includes('schema')) await createDatabase(SCHEMAS_DATABASE)
+    },
+    async makeRoom(tenant, placement) {
+      const { database, schema, isolation } = placement
+      if (isolation === 'database') await createDatabase(database)
+      if (isolation !== 'shared') await migrate(database, schema)
+      await openFence(admin(database), tenant, placement)
+      // A dedicated database is visited by the control plane once in a while; its connections need not wait for that.
+      if (isolation === 'database') await forget(database)
+    },
+    async removeRoom(tenant, { database, schema, isolation }) {
+      if (isolation === 'database') {
+        await forget(database)
+        await admin('postgres').unsafe(`drop database if exists ${quoteIdent(database)} with (force)`)
+        return
+      }
+      const sql = admin(database)
+      await sql`update tenancy.fence set state = 'fenced' where tenant_id = ${tenant}`
+      if (isolation === 'schema') {
+        await sql.unsafe(`drop schema if exists ${quoteIdent(schema)} cascade`)
+        await sql`delete from tenancy.migrations where room = ${schema}`
+      } else await removeRows(sql, schema, tenant)
+      await sql`delete from tenancy.fence where tenant_id = ${tenant}`
+    },
+    async close() {
+      await Promise.all([...pools.keys()].map(forget))
+    },
+  }
+}
+
+async function openFence(sql: AdminSql, tenant: TenantId, placement: Placement): Promise<void> {
+  await sql`
+    insert into tenancy.fence (tenant_id, epoch, state, room)
+    values (${tenant}, ${placement.epoch}, 'open', ${placement.schema})
+    on conflict (tenant_id) do update set epoch = excluded.epoch, state = 'open', room = excluded.room, changed_at = now()
+    where fence.epoch <= excluded.epoch`
+}
+
+/** Children before parents is what foreign keys ask for; deferring is not, where they are not deferrable: so, in rounds. */
+async function removeRows(sql: AdminSql, schema: string, tenant: TenantId): Promise<void> {
+  await sql.begin(async (tx) => {
+    const tables = await tx<{ name: string }[]>`
+      select c.relname as name from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attname = 'tenant_id'
+      where c.relnamespace = ${schema}::regnamespace and c.relkind in ('r', 'p') and not c.relispartition`
+    let left = tables.map((t) => t.name)
+    while (left.length > 0) {
+      const blocked: string[] = []
+      for (const table of left) {
+        try {
+          await tx.savepoint((sp) =>
+            sp.unsafe(`delete from ${quoteIdent(schema)}.${quoteIdent(table)} where tenant_id = $1`, [tenant]),
+          )
+        } catch (error) {
+          if ((error as { code?: string }).code !== '23503') throw error
+          blocked.push(table)
+        }
+      }
+      if (blocked.length === left.length) throw new Error(`rows of ${blocked.join(', ')} refer to each other in a circle`)
+      left = blocked
+    }
+  })
+}

@@ -1,0 +1,106 @@
+import type { ServerOptions, ServerResponse } from 'node:http'
+import { getPath as decodedPath } from 'hono/utils/url'
+import type { Redis } from 'ioredis'
+import type { Config } from '../../config/index.ts'
+import type { Directory } from '../../tiers/directory/types.ts'
+import { InnkeeperError } from '../../tiers/errors.ts'
+import type { KeyVerifier } from '../../tiers/keys/types.ts'
+import type { Telemetry } from '../telemetry/telemetry.ts'
+import { createAdmission } from './admit.ts'
+import { createAuthenticate } from './authenticate.ts'
+import { cors } from './cors.ts'
+import type { GatewayContext, GatewayMiddleware } from './env.ts'
+import { createOnError } from './errors.ts'
+import { createFailures } from './failures.ts'
+import { GzipResponse } from './gzip.ts'
+import { health, type Ready } from './health.ts'
+import { createIdentify } from './identify.ts'
+import { createInFlight } from './in-flight.ts'
+import { createVerifyJwt } from './jwt.ts'
+import { middlewareInOrder } from './middleware.ts'
+import { observe } from './observe.ts'
+import { createPeers } from './peer.ts'
+import { requestId } from './request-id.ts'
+import { secureHeaders } from './secure-headers.ts'
+import { createSharedUsage } from './shared-usage.ts'
+import { tenant } from './tenant.ts'
+import { tenantlessPath } from './tenant-path.ts'
+
+export interface EdgeOptions {
+  /** Of a gateway: its role names the region. */
+  readonly config: Config
+  readonly directory: Directory
+  readonly keys: KeyVerifier
+  readonly telemetry: Telemetry
+  /** Of the region; the caller closes it. Without it each gateway limits by itself. */
+  readonly redis?: Redis
+  /** What `/readyz` reports. */
+  readonly ready?: Ready
+  /** Milliseconds; tests move it. */
+  readonly now?: () => number
+}
+
+/** What stands between the network and a tenant's routes. */
+export interface Edge {
+  /** For `new Hono({ getPath })`, so that routes are written without `/t/{slug}`. */
+  readonly getPath: (request: Request) => string
+  /** `app.use` each, in this order. After them every route has a tenant. */
+  readonly middleware: readonly GatewayMiddleware[]
+  readonly onError: (error: Error, c: GatewayContext) => Response
+  readonly notFound: (c: GatewayContext) => Response
+  /** For requests that Node's adaptor cannot even make a Request of: a bad Host, a bad URL. */
+  readonly onListenerError: (error: unknown) => Response
+  /** For `createServer`: limits on headers and their arrival, and compression. */
+  readonly serverOptions: ServerOptions
+  /** First step of a shutdown, beside `server.close()`: waits for requests under way, at most `http.drainMs`. */
+  drain(): Promise<void>
+  /** Last step, when no request is left. */
+  close(): Promise<void>
+}
+
+export function createEdge(options: EdgeOptions): Edge {
+  const { config, directory, keys, telemetry, redis, now = Date.now } = options
+  if (config.role.kind !== 'gateway') throw new InnkeeperError('invalid_config', 'Only a gateway has an edge')
+  const { region } = config.role
+  const { log } = telemetry
+  const peers = createPeers(config.identify.trustedPeers)
+  const inFlight = createInFlight(config.http.requestTimeoutMs)
+  const shared = redis === undefined ? null : createSharedUsage({ redis, region, log, now })
+  const verifyJwt = createVerifyJwt(config.jwt, now)
+
+  const middleware = middlewareInOrder({
+    requestId: requestId(),
+    observe: observe(telemetry, peers),
+    inFlight: inFlight.middleware,
+    secureHeaders: secureHeaders(peers),
+    cors: cors(config.cors.origins),
+    health: health(options.ready ?? (async () => ({})), inFlight.isDraining),
+    tenant: tenant({
+      config,
+      peers,
+      identify: createIdentify(config, peers),
+      authenticate: createAuthenticate({ config, region, directory, keys, verifyJwt }),
+      failures: createFailures(now),
+      admission: createAdmission({ shared, now }),
+    }),
+  })
+
+  return {
+    getPath: config.identify.strategies.includes('path') ? tenantlessPath : decodedPath,
+    middleware,
+    ...createOnError(log),
+    serverOptions: {
+      // Its constructor takes Node's own request alone, and that is what Node gives it.
+      ServerResponse: GzipResponse as typeof ServerResponse,
+      maxHeaderSize: config.http.headerBytesMax,
+      headersTimeout: config.http.headersTimeoutMs,
+      requestTimeout: config.http.requestTimeoutMs,
+      requireHostHeader: true,
+    },
+    drain: () => inFlight.drain(config.http.drainMs),
+    async close() {
+      inFlight.close()
+      await shared?.close()
+    },
+  }
+}

@@ -1,0 +1,19 @@
+import type { GatewayMiddleware } from './env.ts'
+
+/** What a gateway needs, by name, and whether it has it. */
+export type Ready = () => Promise<Readonly<Record<string, boolean>>>
+
+/**
+ * `/healthz`: the process answers. `/readyz`: it should be sent requests. Both are open, by any host name or address.
+ *
+ * @param isDraining true once the gateway is stopping: a load balancer then looks elsewhere
+ */
+export function health(ready: Ready, isDraining: () => boolean): GatewayMiddleware {
+  return async function health(c, next) {
+    if (c.req.path === '/healthz') return c.json({ status: 'ok' })
+    if (c.req.path !== '/readyz') return next()
+    const checks = { ...(await ready()), accepting: !isDraining() }
+    const isReady = Object.values(checks).every(Boolean)
+    return c.json({ status: isReady ? 'ready' : 'not ready', checks }, isReady ? 200 : 503)
+  }
+}

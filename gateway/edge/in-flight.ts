@@ -1,0 +1,96 @@
+import { InnkeeperError } from '../../tiers/errors.ts'
+import { type GatewayMiddleware, setHeader } from './env.ts'
+
+/** The requests under way: each with a signal, a deadline, and an end that a shutdown waits for. */
+export interface InFlight {
+  readonly middleware: GatewayMiddleware
+  isDraining(): boolean
+  /** From now on connections are closed after their answer; resolves when no request is left, or the time is over. */
+  drain(timeoutMs: number): Promise<void>
+  close(): void
+}
+
+interface Entry {
+  readonly controller: AbortController
+  readonly deadlineMs: number
+  fail: ((error: InnkeeperError) => void) | null
+}
+
+/** Deadlines are looked at together: a timer for each request would cost more than the rest of this. */
+const SWEEP_MS = 250
+/** How long a handler has to heed its signal before it is answered for. */
+const GRACE_MS = 1_000
+
+/** @param requestTimeoutMs from the head's arrival to the handler's answer */
+export function createInFlight(requestTimeoutMs: number): InFlight {
+  const open = new Set<Entry>()
+  let isDraining = false
+  let whenEmpty: (() => void) | null = null
+
+  const timer = setInterval(sweep, SWEEP_MS)
+  timer.unref()
+
+  function sweep(): void {
+    const now = performance.now()
+    for (const entry of open) {
+      // In the order of arrival, so in that of the deadlines.
+      if (entry.deadlineMs > now) break
+      const error = new InnkeeperError('request_timeout', `The request took longer than ${requestTimeoutMs} ms`)
+      entry.controller.abort(error)
+      if (entry.deadlineMs + GRACE_MS <= now) entry.fail?.(error)
+    }
+  }
+
+  function leave(entry: Entry): void {
+    if (open.delete(entry) && open.size === 0) whenEmpty?.()
+  }
+
+  const middleware: GatewayMiddleware = async function inFlight(c, next) {
+    const entry: Entry = {
+      controller: new AbortController(),
+      deadlineMs: performance.now() + requestTimeoutMs,
+      fail: null,
+    }
+    open.add(entry)
+    c.set('signal', entry.controller.signal)
+    if (isDraining) setHeader(c, 'connection', 'close')
+    const outgoing = c.env?.outgoing
+    outgoing?.once('close', () => {
+      if (!outgoing.writableFinished) {
+        entry.controller.abort(new InnkeeperError('client_closed_request', 'The client closed the connection'))
+      }
+      leave(entry)
+    })
+    try {
+      await new Promise<void>((resolve, reject) => {
+        entry.fail = reject
+        next().then(resolve, reject)
+      })
+    } finally {
+      entry.fail = null
+      if (outgoing === undefined) leave(entry)
+    }
+  }
+
+  return {
+    middleware,
+    isDraining: () => isDraining,
+    async drain(timeoutMs) {
+      isDraining = true
+      if (open.size === 0) return
+      await new Promise<void>((resolve) => {
+        const limit = setTimeout(resolve, timeoutMs)
+        whenEmpty = () => {
+          clearTimeout(limit)
+          resolve()
+        }
+      })
+      for (const { controller } of open) {
+        controller.abort(new InnkeeperError('shutting_down', 'The gateway is shutting down', { retryAfterMs: 1_000 }))
+      }
+    },
+    close() {
+      clearInterval(timer)
+    },
+  }
+}

@@ -1,0 +1,54 @@
+import type { Telemetry } from '../telemetry/telemetry.ts'
+import type { GatewayContext, GatewayMiddleware } from './env.ts'
+import type { Peers } from './peer.ts'
+import { asInnkeeperError } from './problem.ts'
+
+/**
+ * Follows the request until its answer has left: by the response's `close` event, since a handler is done long before a
+ * stream is, and since a client that went away shows nowhere else. What the answer says is untouched.
+ */
+export function observe(telemetry: Telemetry, peers: Peers): GatewayMiddleware {
+  return async function observe(c, next) {
+    const observed = telemetry.startRequest({
+      requestId: c.get('requestId'),
+      method: c.req.method,
+      traceparent: c.req.raw.headers.get('traceparent'),
+      isTrusted: peers.isTrusted(c),
+    })
+    c.set('observed', observed)
+    const end = (status: number, bytesIn: number, bytesOut: number) =>
+      observed.end({
+        status,
+        path: c.req.path,
+        queryNames: () => queryNames(c),
+        bytesIn,
+        bytesOut,
+        clientIp: peers.clientIp(c),
+      })
+
+    const { incoming, outgoing } = c.env ?? {}
+    if (incoming !== undefined && outgoing !== undefined) {
+      const { socket } = incoming
+      const readBefore = socket.bytesRead
+      const writtenBefore = socket.bytesWritten
+      const bytesIn = Number(incoming.headers['content-length'] ?? 0)
+      outgoing.once('close', () => {
+        const status = outgoing.writableFinished ? outgoing.statusCode : 499
+        // The head was read before this began, so only a body without a declared length shows in what was read since.
+        end(status, bytesIn || socket.bytesRead - readBefore, socket.bytesWritten - writtenBefore)
+      })
+      await observed.within(next)
+    } else {
+      await observed.within(next)
+      end(c.res.status, 0, 0)
+    }
+    if (c.error !== undefined) observed.setError(asInnkeeperError(c.error))
+  }
+}
+
+/** The names in the query string, sorted and joined: a filter's column is worth logging, its value is not ours to keep. */
+function queryNames(c: GatewayContext): string {
+  const { url } = c.req.raw
+  const start = url.indexOf('?')
+  return start === -1 ? '' : [...new Set(new URLSearchParams(url.slice(start)).keys())].sort().join(',').slice(0, 200)
+}

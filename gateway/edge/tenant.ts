@@ -1,0 +1,84 @@
+import type { Config, TierConfig } from '../../config/index.ts'
+import { InnkeeperError, isInnkeeperError } from '../../tiers/errors.ts'
+import type { Tenant } from '../../tiers/types.ts'
+import { type Admission, rateLimitHeaders } from './admit.ts'
+import type { Authenticate } from './authenticate.ts'
+import { limitBody } from './body-limit.ts'
+import { type Credential, readCredential } from './credential.ts'
+import { type GatewayContext, type GatewayMiddleware, type Principal, setHeader } from './env.ts'
+import type { Failures } from './failures.ts'
+import type { Identify } from './identify.ts'
+import type { Peers } from './peer.ts'
+import { requireScope, scopeOfMethod } from './scope.ts'
+
+export interface TenantOptions {
+  readonly config: Config
+  readonly peers: Peers
+  readonly identify: Identify
+  readonly authenticate: Authenticate
+  readonly failures: Failures
+  readonly admission: Admission
+}
+
+/**
+ * Finds whose request it is and lets it in: identify, authenticate, home region, scope, limits. Behind it a handler has
+ * its tenant, and there is no other way to one.
+ */
+export function tenant(options: TenantOptions): GatewayMiddleware {
+  const { config, identify, admission } = options
+  return async function tenant(c, next) {
+    const namings = identify(c)
+    // Without a credential the answer is 401 before anything is looked up: it says nothing about who is a tenant here.
+    const credential = readCredential(c.req.raw.headers)
+    if (namings.length === 0 && !config.identify.strategies.includes('credential')) {
+      throw new InnkeeperError('tenant_not_found', 'The request names no tenant')
+    }
+    const principal = await authenticateOnce(c, credential, () => options.authenticate(credential, namings), options)
+    const { tenant } = principal
+    c.get('observed').setTenant(tenant)
+    requireScope(principal, scopeOfMethod(c.req.method))
+
+    const tier = tierOf(config, tenant)
+    const usage = admission.admit(tenant.id, tier.limits)
+    try {
+      const { policy, state } = rateLimitHeaders(tier.limits, usage)
+      setHeader(c, 'ratelimit-policy', policy)
+      setHeader(c, 'ratelimit', state)
+      await limitBody(c, tier.limits.bodyBytesMax)
+      c.set('principal', principal)
+      c.set('tenant', tenant)
+      c.set('tier', tier)
+      c.set('user', principal.user)
+      await next()
+    } finally {
+      admission.release(usage)
+    }
+  }
+}
+
+/** Authenticates under the limit on failed attempts of the client's address. */
+async function authenticateOnce(
+  c: GatewayContext,
+  credential: Credential,
+  authenticate: () => Promise<Principal>,
+  { peers, failures }: TenantOptions,
+): Promise<Principal> {
+  const ip = peers.clientIp(c)
+  const claimed = credential.key?.tenantId ?? 'jwt'
+  failures.check(ip, claimed)
+  try {
+    const principal = await authenticate()
+    failures.proved(ip, claimed)
+    return principal
+  } catch (error) {
+    if (isInnkeeperError(error, 'unauthenticated')) failures.failed(ip)
+    throw error
+  }
+}
+
+function tierOf(config: Config, tenant: Tenant): TierConfig {
+  if (!Object.hasOwn(config.tiers, tenant.tier)) {
+    throw new InnkeeperError('invalid_config', `The tenant's tier "${tenant.tier}" is not in the configuration`)
+  }
+  return config.tiers[tenant.tier]!
+}

@@ -1,0 +1,148 @@
+import { type Meter, ROOT_CONTEXT, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
+import type { Logger } from 'pino'
+import type { InnkeeperError } from '../../tiers/errors.ts'
+import { type TenantAttributes, tenantAttributes } from '../../tiers/telemetry.ts'
+import type { Tenant } from '../../tiers/types.ts'
+import type { Count } from './counters.ts'
+import { type RequestScope, withScope } from './request-context.ts'
+import { parseTraceparent } from './traceparent.ts'
+import type { Traces } from './traces.ts'
+
+export interface RequestStart {
+  readonly requestId: string
+  readonly method: string
+  readonly traceparent: string | null
+  /** Whether the peer may decide which trace this belongs to, and whether it is kept. */
+  readonly isTrusted: boolean
+}
+
+export interface RequestEnd {
+  readonly status: number
+  readonly path: string
+  /** The names alone: a value is often somebody's data. */
+  readonly queryNames: () => string
+  readonly bytesIn: number
+  readonly bytesOut: number
+  readonly clientIp: string | null
+}
+
+/** One request, as telemetry follows it. */
+export interface ObservedRequest {
+  setTenant(tenant: Tenant): void
+  setError(error: InnkeeperError): void
+  /** Runs the function where its spans become children of the request's. */
+  within<T>(fn: () => T): T
+  /** Once, when the answer has left or the client has. */
+  end(facts: RequestEnd): void
+}
+
+export type StartRequest = (start: RequestStart) => ObservedRequest
+
+/** Requests that fail before a tenant is known are counted too. */
+const NO_TENANT = Object.freeze({ tenant_id: 'none', tenant_slug: 'none', tenant_tier: 'none', tenant_region: 'none' })
+
+export function createRequests(traces: Traces, meter: Meter, count: Count, log: Logger): StartRequest {
+  const duration = meter.createHistogram('http_request_duration_seconds')
+  const labelsOf = createLabels()
+
+  return function startRequest({ requestId, method, traceparent, isTrusted }) {
+    const startedMs = performance.now()
+    const scope: RequestScope = { tenant: null }
+    const remote = traceparent === null ? null : parseTraceparent(traceparent)
+    let error: InnkeeperError | null = null
+    let span: Span | null = null
+    let context = ROOT_CONTEXT
+    if (traces.enabled) {
+      // From a stranger the trace is only linked: else anybody could have all requests kept, or write into our traces.
+      const parent = remote !== null && isTrusted ? trace.setSpanContext(ROOT_CONTEXT, remote) : ROOT_CONTEXT
+      const links = remote !== null && !isTrusted ? [{ context: remote }] : []
+      const attributes = { 'http.request.method': method, request_id: requestId }
+      span = traces.tracer.startSpan(method, { kind: SpanKind.SERVER, attributes, links }, parent)
+      context = withScope(trace.setSpan(parent, span), scope)
+    }
+
+    return {
+      setTenant(tenant) {
+        scope.tenant = tenantAttributes(tenant)
+        span?.setAttributes(scope.tenant)
+      },
+      setError(thrown) {
+        error = thrown
+      },
+      within: (fn) => (span === null ? fn() : traces.contexts.with(context, fn)),
+      end(facts) {
+        const ms = performance.now() - startedMs
+        const tenant = scope.tenant ?? NO_TENANT
+        const [outcome, tierLabels] = labelsOf(tenant, facts.status, error)
+        count('http_requests_total', 1, outcome)
+        count('tenant.bytes_in_total', facts.bytesIn, tenant)
+        count('tenant.bytes_out_total', facts.bytesOut, tenant)
+        duration.record(ms / 1000, tierLabels)
+        if (span !== null) endSpan(span, facts, error)
+        const level = facts.status >= 500 ? 'warn' : 'info'
+        if (!log.isLevelEnabled(level)) return
+        log[level](
+          {
+            request_id: requestId,
+            trace_id: span?.spanContext().traceId ?? (isTrusted ? remote?.traceId : null) ?? traceIdOf(requestId),
+            ...(scope.tenant ?? {}),
+            method,
+            path: facts.path,
+            query: facts.queryNames(),
+            status: facts.status,
+            ms: Math.round(ms * 100) / 100,
+            bytes_in: facts.bytesIn,
+            bytes_out: facts.bytesOut,
+            client_ip: facts.clientIp,
+            ...(error === null
+              ? {}
+              : { error: (error as InnkeeperError).code, owner: (error as InnkeeperError).owner }),
+          },
+          'request',
+        )
+      },
+    }
+  }
+}
+
+function endSpan(span: Span, facts: RequestEnd, error: InnkeeperError | null): void {
+  span.setAttributes({ 'http.response.status_code': facts.status, 'url.path': facts.path })
+  if (error !== null) span.setAttributes({ 'error.type': error.code, 'error.owner': error.owner })
+  if (facts.status >= 500)
+    span.setStatus({ code: SpanStatusCode.ERROR, ...(error === null ? {} : { message: error.code }) })
+  span.end()
+}
+
+/** Without traces a line still has a trace id, its own: the request id, where that is a UUID, has as many digits. */
+function traceIdOf(requestId: string): string | null {
+  const hex = requestId.replaceAll('-', '')
+  return /^[0-9a-f]{32}$/.test(hex) ? hex : null
+}
+
+type Labels = Readonly<Record<string, string>>
+
+interface TenantLabels {
+  readonly duration: Labels
+  readonly outcomes: Map<string, Labels>
+}
+
+/** The labels of a request, made once for each tenant and outcome. A histogram knows no tenants: fifteen series each. */
+function createLabels(): (tenant: TenantAttributes, status: number, error: InnkeeperError | null) => [Labels, Labels] {
+  const made = new WeakMap<TenantAttributes, TenantLabels>()
+  return function labelsOf(tenant, status, error) {
+    let labels = made.get(tenant)
+    if (labels === undefined) {
+      const { tenant_tier, tenant_region } = tenant
+      labels = { duration: Object.freeze({ tenant_tier, tenant_region }), outcomes: new Map() }
+      made.set(tenant, labels)
+    }
+    const code = `${Math.floor(status / 100)}xx`
+    const name = error === null ? code : `${code} ${error.code}`
+    let outcome = labels.outcomes.get(name)
+    if (outcome === undefined) {
+      outcome = Object.freeze({ ...tenant, code, error: error?.code ?? '', owner: error?.owner ?? '' })
+      labels.outcomes.set(name, outcome)
+    }
+    return [outcome, labels.duration]
+  }
+}

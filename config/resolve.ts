@@ -28,6 +28,8 @@ export interface RegionConfig {
 export interface Config extends Omit<ParsedConfig, 'control' | 'admin' | 'regions' | 'defaultTier'> {
   readonly role: ProcessRole
   readonly controlUrl: string
+  /** The URL that gateways read the directory by, where it is not the control plane's own; only there, to make its role. */
+  readonly directoryReaderUrl: string | null
   readonly admin: { readonly token: string | null; readonly host: string; readonly port: number }
   readonly regions: ReadonlyMap<string, RegionConfig>
   readonly defaultTier: string
@@ -97,6 +99,8 @@ export function resolveConfig(
   }
   const controlRef = role.kind === 'control' ? raw.control.url : (raw.control.readUrl ?? raw.control.url)
   const controlUrl = read('control.url', controlRef, postgresUrl)
+  const directoryReaderUrl =
+    role.kind === 'control' && raw.control.readUrl ? read('control.readUrl', raw.control.readUrl, postgresUrl) : null
   const token = role.kind === 'control' ? read('admin.token', raw.admin.token, longEnough) : null
   if (faults.length > 0) throw new ConfigError(faults)
   const { control: _control, regions: _regions, admin, defaultTier, ...rest } = raw
@@ -104,6 +108,7 @@ export function resolveConfig(
     ...rest,
     role,
     controlUrl,
+    directoryReaderUrl,
     admin: { token, host: admin.host, port: admin.port },
     regions,
     defaultTier: defaultTier ?? Object.keys(raw.tiers)[0]!,

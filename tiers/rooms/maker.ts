@@ -6,12 +6,13 @@ import { quoteIdent } from '../quote.ts'
 import type { TicketKey } from '../room/keys.ts'
 import { installDatabase } from '../tenancy/install.ts'
 import { appLogin, APP_SCHEMA, installRoles } from '../tenancy/roles.ts'
-import type { Placement, TenantId } from '../types.ts'
+import type { Isolation, Placement, TenantId } from '../types.ts'
 import { SCHEMAS_DATABASE, SHARED_DATABASE } from './naming.ts'
 
 /** Makes and removes rooms on one cluster, with the installer's rights. Only the control plane has one. */
 export interface RoomMaker {
   readonly cluster: string
+  readonly hosts: readonly Isolation[]
   /** Roles, and the databases that many tenants share. Idempotent. */
   installCluster(): Promise<void>
   /** Makes the room, migrates it and opens its fence. Idempotent, so safe to repeat after a crash at any step. */
@@ -20,7 +21,7 @@ export interface RoomMaker {
   removeRoom(tenant: TenantId, placement: Placement): Promise<void>
   /** Applies outstanding migrations to one room. @returns the names of the files applied */
   migrate(database: string, schema: string): Promise<string[]>
-  /** Rooms with a history of migrations, for `doctor` and `migrate`: the two shared databases first. */
+  /** The installer's connections to one database of the cluster. */
   admin(database: string): AdminSql
   close(): Promise<void>
 }
@@ -67,6 +68,7 @@ export function createRoomMaker(options: RoomMakerOptions): RoomMaker {
 
   return {
     cluster: cluster.name,
+    hosts: cluster.hosts,
     admin,
     migrate,
     async installCluster() {

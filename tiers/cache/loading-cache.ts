@@ -1,0 +1,143 @@
+import { LRUCache } from 'lru-cache'
+
+/** A value with the change number at which it was read: it holds unless a later change named its key. */
+export interface Versioned<T> {
+  readonly value: T
+  readonly asOf: number
+}
+
+export interface LoadingCacheOptions<T> {
+  readonly entriesMax: number
+  readonly ttlMs: number
+  /** For null, the answer "there is none". */
+  readonly negativeTtlMs: number
+  /** How old an answer may be that is served because the source is out of reach. */
+  readonly staleMs: number
+  /** Null values are answers. Rejects when the source is out of reach. */
+  load(key: string, pastCaches: boolean): Promise<Versioned<T | null>>
+  /** True while the source is known not to answer: then old answers are served at once. */
+  down(): boolean
+}
+
+interface Entry<T> {
+  value: T | null
+  asOf: number
+  loadedAtMs: number
+  freshUntilMs: number
+}
+
+/**
+ * A cache in front of a source that numbers its changes. Single flight per key; "not found" is a value; an answer that
+ * was being fetched when a change of its key arrived is given to who asked but never stored; stale answers serve while the source is down.
+ */
+export class LoadingCache<T> {
+  readonly #options: LoadingCacheOptions<T>
+  readonly #found: LRUCache<string, Entry<T>>
+  /** Apart from the others, so that asking for names that do not exist pushes no real entry out. */
+  readonly #missing: LRUCache<string, Entry<T>>
+  readonly #loads = new Map<string, Promise<T | null>>()
+  /** The latest change of a key, kept for longer than any load takes. */
+  readonly #changed = new LRUCache<string, number>({ max: 10_000, ttl: 60_000 })
+  #gapAtMs = 0
+
+  constructor(options: LoadingCacheOptions<T>) {
+    this.#options = options
+    this.#found = new LRUCache({ max: options.entriesMax })
+    this.#missing = new LRUCache({ max: Math.max(1_000, Math.floor(options.entriesMax / 10)) })
+  }
+
+  get size(): number {
+    return this.#found.size
+  }
+
+  /** What is held and fresh; undefined otherwise. */
+  peek(key: string): T | null | undefined {
+    const entry = this.#found.get(key) ?? this.#missing.get(key)
+    return entry !== undefined && this.#isFresh(entry) ? entry.value : undefined
+  }
+
+  async get(key: string): Promise<T | null> {
+    const entry = this.#found.get(key) ?? this.#missing.get(key)
+    if (entry !== undefined) {
+      if (this.#isFresh(entry)) return entry.value
+      if (this.#options.down() && this.#isServable(entry)) return entry.value
+    }
+    try {
+      return await this.#loadOnce(key)
+    } catch (error) {
+      if (entry !== undefined && this.#isServable(entry)) return entry.value
+      throw error
+    }
+  }
+
+  /** Asks the source whatever is held, and does not join a load that began before. */
+  async refresh(key: string): Promise<T | null> {
+    this.#loads.delete(key)
+    return this.#loadOnce(key, true)
+  }
+
+  /** Keeps an answer that was obtained on the way to another. */
+  offer(key: string, answer: Versioned<T>): void {
+    this.#store(key, answer, Date.now())
+  }
+
+  /** A change numbered `seq` touched this key. The old answer stays, for the case that the source cannot be asked. */
+  invalidate(key: string, seq: number): void {
+    this.#changed.set(key, seq)
+    this.#loads.delete(key)
+    const entry = this.#found.peek(key)
+    if (entry !== undefined) {
+      if (entry.asOf < seq) entry.freshUntilMs = 0
+    } else this.#missing.delete(key)
+  }
+
+  /** Nothing that was loaded before now counts as fresh. */
+  expireAll(): void {
+    this.#gapAtMs = Date.now()
+    this.#loads.clear()
+  }
+
+  #isFresh(entry: Entry<T>): boolean {
+    return Date.now() < entry.freshUntilMs && entry.loadedAtMs >= this.#gapAtMs
+  }
+
+  #isServable(entry: Entry<T>): boolean {
+    return Date.now() - entry.loadedAtMs < this.#options.staleMs
+  }
+
+  #loadOnce(key: string, pastCaches = false): Promise<T | null> {
+    const running = this.#loads.get(key)
+    if (running !== undefined) return running
+    const startedAtMs = Date.now()
+    const load: Promise<T | null> = this.#options.load(key, pastCaches).then(
+      (answer) => {
+        if (this.#loads.get(key) === load) this.#loads.delete(key)
+        this.#store(key, answer, startedAtMs)
+        return answer.value
+      },
+      (error) => {
+        if (this.#loads.get(key) === load) this.#loads.delete(key)
+        throw error
+      },
+    )
+    this.#loads.set(key, load)
+    return load
+  }
+
+  #store(key: string, { value, asOf }: Versioned<T | null>, loadedAtMs: number): void {
+    if ((this.#changed.get(key) ?? -1) > asOf || loadedAtMs < this.#gapAtMs) return
+    const held = this.#found.peek(key)
+    if (held !== undefined && held.asOf > asOf) return
+    const { ttlMs, negativeTtlMs } = this.#options
+    // Spread out, so that what was loaded together is not loaded again together.
+    const lifeMs = (value === null ? negativeTtlMs : ttlMs) * (0.9 + Math.random() * 0.2)
+    const entry = { value, asOf, loadedAtMs, freshUntilMs: loadedAtMs + lifeMs }
+    if (value === null) {
+      this.#found.delete(key)
+      this.#missing.set(key, entry)
+    } else {
+      this.#missing.delete(key)
+      this.#found.set(key, entry)
+    }
+  }
+}

@@ -1,0 +1,208 @@
+import postgres from 'postgres'
+import { v7 as uuidv7 } from 'uuid'
+import type { ClusterConfig, Config } from '../../config/index.ts'
+import { installDirectory } from '../directory/install.ts'
+import { InnkeeperError } from '../errors.ts'
+import { type KeyAdmin, keyAdmin } from '../keys/admin.ts'
+import { installKeys } from '../keys/install.ts'
+import { type MigrationFile, readMigrations } from '../migrate/files.ts'
+import { quoteIdent } from '../quote.ts'
+import { ticketKey } from '../room/keys.ts'
+import { createRoomMaker, type RoomMaker } from '../rooms/maker.ts'
+import { REGION_DATABASE, roomFor } from '../rooms/naming.ts'
+import { isSlug } from '../slug.ts'
+import { appLogin } from '../tenancy/roles.ts'
+import type { TenantId } from '../types.ts'
+import { type FleetMigration, migrateFleet, type MigrationProgress } from './fleet.ts'
+import { chooseCluster, regionNamed, tierNamed } from './place.ts'
+import { type TenantFilter, type TenantRecord, type TenantStore, tenantStore } from './tenant-store.ts'
+
+export interface ControlPlaneOptions {
+  readonly config: Config
+  /** The folder with the application's `*.sql`. */
+  readonly migrationsFolder: string
+  /** Names of shared reference tables. */
+  readonly references?: readonly string[]
+}
+
+export interface CreateTenant {
+  readonly slug: string
+  /** The configuration's default tier where left out. */
+  readonly tier?: string | undefined
+  readonly region: string
+  readonly idempotencyKey?: string | undefined
+  readonly domains?: readonly string[] | undefined
+}
+
+/** Everything that writes the directory or makes rooms. It needs the credentials of all regions; gateways have none of it. */
+export interface ControlPlane {
+  readonly store: TenantStore
+  /** Brings the control database, every cluster and every region's key store to this version. Idempotent. */
+  install(onStep?: (step: string) => void): Promise<void>
+  /**
+   * Makes a tenant with its room. Repeatable: the same call with the same idempotency key finishes what a killed one
+   * began and returns the same tenant.
+   */
+  createTenant(request: CreateTenant): Promise<TenantRecord>
+  /** @throws InnkeeperError `tenant_not_found` */
+  tenant(slugOrId: string): Promise<TenantRecord>
+  tenants(filter: TenantFilter): Promise<TenantRecord[]>
+  suspend(slugOrId: string): Promise<TenantRecord>
+  resume(slugOrId: string): Promise<TenantRecord>
+  /** Refuses the tenant's requests for good and removes its room with all that is in it. */
+  offboard(slugOrId: string): Promise<TenantRecord>
+  keysOf(region: string): KeyAdmin
+  /** Applies the application's migrations to every room. */
+  migrate(onProgress?: (p: MigrationProgress) => void): Promise<FleetMigration>
+  /** Finishes tenants that a killed process left half made. @returns their slugs */
+  recover(): Promise<string[]>
+  makerOf(cluster: string): RoomMaker
+  close(): Promise<void>
+}
+
+export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
+  const { config, migrationsFolder } = options
+  const sql = postgres(config.controlUrl, { max: 10, onnotice: () => {}, connection: { application_name: 'innkeeper-control' } })
+  const store = tenantStore(sql)
+  let files: Promise<MigrationFile[]> | null = null
+  const migration = async () => {
+    files ??= readMigrations(migrationsFolder)
+    return { files: await files, references: options.references ?? [] }
+  }
+  const makers = new Map<string, RoomMaker>()
+  const keyStores = new Map<string, { home: ClusterConfig; admin: KeyAdmin }>()
+  for (const region of config.regions.values()) {
+    const { secrets } = region
+    if (secrets === null) continue
+    for (const cluster of secrets.clusters.values()) {
+      const keys = [secrets.key, ...(secrets.keyPrevious ? [secrets.keyPrevious] : [])]
+      const ticketKeys = keys.map((k) => ticketKey(k, cluster.name))
+      makers.set(cluster.name, createRoomMaker({ cluster, keys: ticketKeys, migration }))
+    }
+    const home = homeOf(secrets.clusters)
+    keyStores.set(region.name, { home, admin: keyAdmin(makers.get(home.name)!.admin(REGION_DATABASE)) })
+  }
+  const makerOf = (cluster: string) => {
+    const maker = makers.get(cluster)
+    if (maker !== undefined) return maker
+    throw new InnkeeperError('invalid_config', `The configuration has no cluster "${cluster}"`, {
+      hint: 'A tenant lives there: keep the cluster in the configuration until it is empty.',
+    })
+  }
+  const tenant = async (slugOrId: string) => {
+    const found = await store.get(slugOrId)
+    if (found !== null) return found
+    throw new InnkeeperError('tenant_not_found', `There is no tenant "${slugOrId}"`)
+  }
+  const finish = (begun: TenantRecord) =>
+    store.exclusively(begun.id, async () => {
+      const now = await tenant(begun.id)
+      if (now.status !== 'provisioning') return now
+      await makerOf(now.placement!.cluster).makeRoom(now.id, now.placement!)
+      await store.setStatus(now.id, 'active')
+      return tenant(now.id)
+    })
+  const setStatus = async (slugOrId: string, from: readonly string[], to: 'active' | 'suspended') => {
+    const { id } = await tenant(slugOrId)
+    return store.exclusively(id, async () => {
+      const now = await tenant(id)
+      if (now.status !== to) {
+        if (!from.includes(now.status)) throw new InnkeeperError('conflict', `The tenant is ${now.status}`)
+        await store.setStatus(id, to)
+      }
+      return tenant(id)
+    })
+  }
+
+  return {
+    store,
+    makerOf,
+    tenant,
+    tenants: (filter) => store.list(filter),
+    async install(onStep = () => {}) {
+      onStep('control database')
+      await installDirectory(config.controlUrl, readerOf(options.config))
+      await Promise.all(
+        [...makers.values()].map(async (maker) => {
+          onStep(`cluster ${maker.cluster}`)
+          await maker.installCluster()
+        }),
+      )
+      await Promise.all([...keyStores].map(([region, { home }]) => installKeyStore(makerOf(home.name), home, region, onStep)))
+    },
+    async createTenant({ slug, tier: tierName = config.defaultTier, region: regionName, idempotencyKey, domains = [] }) {
+      if (!isSlug(slug)) {
+        throw new InnkeeperError('invalid_request', 'The slug is not valid', {
+          field: 'slug',
+          hint: 'Use 1 to 63 lower-case letters, digits and dashes, with no dash at either end.',
+        })
+      }
+      const region = regionNamed(config, regionName)
+      const tier = tierNamed(config, tierName)
+      const id = uuidv7() as TenantId
+      const begun = await store.begin(
+        { id, slug, tier: tierName, region: regionName, idempotencyKey: idempotencyKey ?? null },
+        (loads) => roomFor(tier.isolation, chooseCluster(region, tier.isolation, loads), id, 1),
+      )
+      for (const domain of domains) await store.addDomain(begun.id, domain.toLowerCase())
+      return finish(begun)
+    },
+    suspend: (slugOrId) => setStatus(slugOrId, ['active'], 'suspended'),
+    resume: (slugOrId) => setStatus(slugOrId, ['suspended'], 'active'),
+    async offboard(slugOrId) {
+      const { id } = await tenant(slugOrId)
+      return store.exclusively(id, async () => {
+        const now = await tenant(id)
+        await store.setStatus(id, 'offboarded')
+        for (const key of await keyStores.get(now.region)!.admin.list(id)) {
+          await keyStores.get(now.region)!.admin.revoke(id, key.id)
+        }
+        if (now.placement !== null) {
+          await makerOf(now.placement.cluster).removeRoom(id, now.placement)
+          await store.removePlacement(id)
+        }
+        for (const domain of now.domains) await store.removeDomain(id, domain)
+        return tenant(id)
+      })
+    },
+    keysOf(region) {
+      const found = keyStores.get(region)
+      if (found !== undefined) return found.admin
+      throw new InnkeeperError('invalid_request', `There is no region "${region}"`, { field: 'region' })
+    },
+    async migrate(onProgress = () => {}) {
+      files = null
+      return migrateFleet({ makers, store, files: (await migration()).files }, onProgress)
+    },
+    async recover() {
+      const half = await store.list({ status: 'provisioning', limit: 1_000 })
+      for (const one of half) await finish(one)
+      return half.map((t) => t.slug)
+    },
+    async close() {
+      await Promise.all([...makers.values()].map((m) => m.close()))
+      await sql.end({ timeout: 5 })
+    },
+  }
+}
+
+/** A region keeps what is its own on its first cluster. */
+export function homeOf(clusters: ReadonlyMap<string, ClusterConfig>): ClusterConfig {
+  return clusters.values().next().value!
+}
+
+function readerOf(config: Config): { user: string; password: string } | null {
+  return config.directoryReaderUrl === null ? null : appLogin(config.directoryReaderUrl)
+}
+
+async function installKeyStore(
+  maker: RoomMaker,
+  home: ClusterConfig,
+  region: string,
+  onStep: (step: string) => void,
+): Promise<void> {
+  onStep(`keys of ${region}`)
+  const [found] = await maker.admin('postgres')`select from pg_database where datname = ${REGION_DATABASE}`
+  if (found === undefined) await maker.admin('postgres').unsafe(`create database ${quoteIdent(REGION_DATABASE)}`)
+  await installKeys(maker.admin(REGION_DATABASE), appLogin(home.url).user)
+}

@@ -1,0 +1,192 @@
+import { and, asc, eq, gt, sql as raw } from 'drizzle-orm'
+import { drizzle } from 'drizzle-orm/postgres-js'
+import type postgres from 'postgres'
+import { domains, placements, tenants } from '../directory/schema.ts'
+import { InnkeeperError } from '../errors.ts'
+import type { Isolation, Placement, Tenant, TenantId, TenantStatus } from '../types.ts'
+
+/** A tenant as the control plane shows it. */
+export interface TenantRecord extends Tenant {
+  readonly domains: readonly string[]
+  readonly createdAt: Date
+  readonly updatedAt: Date
+}
+
+export interface TenantFilter {
+  readonly region?: string | undefined
+  readonly tier?: string | undefined
+  readonly status?: TenantStatus | undefined
+  /** Slugs after this one, in alphabetical order. */
+  readonly after?: string | undefined
+  readonly limit: number
+}
+
+/** How many tenants a cluster hosts, by isolation model. */
+export interface ClusterLoad {
+  readonly cluster: string
+  readonly isolation: Isolation
+  readonly tenants: number
+}
+
+/** Reads and writes the directory, for the control plane alone. */
+export interface TenantStore {
+  get(slugOrId: string): Promise<TenantRecord | null>
+  list(filter: TenantFilter): Promise<TenantRecord[]>
+  load(): Promise<ClusterLoad[]>
+  /**
+   * Writes a new tenant with the place of its first room, or finds the one that an earlier attempt wrote.
+   * @throws InnkeeperError `conflict` where the slug belongs to another request
+   */
+  begin(tenant: NewTenant, place: (loads: ClusterLoad[]) => Omit<Placement, 'epoch'>): Promise<TenantRecord>
+  setStatus(id: TenantId, status: TenantStatus): Promise<void>
+  setTier(id: TenantId, tier: string): Promise<void>
+  addDomain(id: TenantId, domain: string): Promise<void>
+  removeDomain(id: TenantId, domain: string): Promise<boolean>
+  removePlacement(id: TenantId): Promise<void>
+  /** Takes the turn of one tenant's changes, for as long as the work lasts. */
+  exclusively<T>(id: TenantId, work: () => Promise<T>): Promise<T>
+}
+
+export interface NewTenant {
+  readonly id: TenantId
+  readonly slug: string
+  readonly tier: string
+  readonly region: string
+  readonly idempotencyKey: string | null
+}
+
+const domainList = raw<string[]>`array(select domain from domains d where d.tenant_id = ${tenants.id} order by 1)`
+const FIRST_EPOCH = 1
+
+export function tenantStore(client: postgres.Sql): TenantStore {
+  const db = drizzle(client)
+  const select = () =>
+    db
+      .select({ tenant: tenants, placement: placements, domains: domainList })
+      .from(tenants)
+      .leftJoin(placements, eq(placements.tenantId, tenants.id))
+
+  const get = async (slugOrId: string) => {
+    const isId = slugOrId.length === 36
+    const [row] = await select().where(isId ? eq(tenants.id, slugOrId) : eq(tenants.slug, slugOrId))
+    return row ? recordOf(row) : null
+  }
+  return {
+    get,
+    async list({ region, tier, status, after, limit }) {
+      const rows = await select()
+        .where(
+          and(
+            region ? eq(tenants.region, region) : undefined,
+            tier ? eq(tenants.tier, tier) : undefined,
+            status ? eq(tenants.status, status) : undefined,
+            after ? gt(tenants.slug, after) : undefined,
+          ),
+        )
+        .orderBy(asc(tenants.slug))
+        .limit(limit)
+      return rows.map(recordOf)
+    },
+    load: () => loadOf(db),
+    begin: (tenant, place) => begin(db, tenant, place),
+    async setStatus(id, status) {
+      await db.update(tenants).set({ status }).where(eq(tenants.id, id))
+    },
+    async setTier(id, tier) {
+      await db.update(tenants).set({ tier }).where(eq(tenants.id, id))
+    },
+    async addDomain(id, domain) {
+      const [row] = await db
+        .insert(domains)
+        .values({ domain, tenantId: id })
+        .onConflictDoUpdate({ target: domains.domain, set: { tenantId: id }, setWhere: eq(domains.tenantId, id) })
+        .returning()
+      if (row === undefined) throw new InnkeeperError('conflict', `The domain ${domain} belongs to another tenant`)
+    },
+    async removeDomain(id, domain) {
+      const rows = await db
+        .delete(domains)
+        .where(and(eq(domains.domain, domain), eq(domains.tenantId, id)))
+        .returning()
+      return rows.length > 0
+    },
+    async removePlacement(id) {
+      await db.delete(placements).where(eq(placements.tenantId, id))
+    },
+    async exclusively(id, work) {
+      const connection = await client.reserve()
+      try {
+        await connection`select pg_advisory_lock(1229868624, hashtext(${id}))`
+        return await work()
+      } finally {
+        await connection`select pg_advisory_unlock(1229868624, hashtext(${id}))`.finally(() => connection.release())
+      }
+    },
+  }
+}
+
+type Db = ReturnType<typeof drizzle>
+type Row = { tenant: typeof tenants.$inferSelect; placement: typeof placements.$inferSelect | null; domains: string[] }
+
+function recordOf({ tenant, placement, domains }: Row): TenantRecord {
+  const { id, slug, tier, region, status, version, createdAt, updatedAt } = tenant
+  const { tenantId: _, ...room } = placement ?? { tenantId: id }
+  return {
+    id: id as TenantId,
+    slug,
+    tier,
+    region,
+    status,
+    version,
+    createdAt,
+    updatedAt,
+    domains,
+    placement: placement === null ? null : (room as Placement),
+  }
+}
+
+async function loadOf(db: Pick<Db, 'select'>): Promise<ClusterLoad[]> {
+  return db
+    .select({
+      cluster: placements.cluster,
+      isolation: placements.isolation,
+      tenants: raw<number>`count(*)::int`,
+    })
+    .from(placements)
+    .groupBy(placements.cluster, placements.isolation)
+}
+
+async function begin(
+  db: Db,
+  tenant: NewTenant,
+  place: (loads: ClusterLoad[]) => Omit<Placement, 'epoch'>,
+): Promise<TenantRecord> {
+  const { id, slug, tier, region, idempotencyKey } = tenant
+  await db.transaction(async (tx) => {
+    const [made] = await tx
+      .insert(tenants)
+      .values({ id, slug, tier, region, idempotencyKey, status: 'provisioning', epochLast: FIRST_EPOCH })
+      .onConflictDoNothing()
+      .returning()
+    if (made === undefined) return
+    const { cluster, database, schema, isolation } = place(await loadOf(tx))
+    await tx.insert(placements).values({ tenantId: id, cluster, database, schema, isolation, epoch: FIRST_EPOCH })
+  })
+  const rows = await db
+    .select({ tenant: tenants, placement: placements, domains: domainList })
+    .from(tenants)
+    .leftJoin(placements, eq(placements.tenantId, tenants.id))
+    .where(idempotencyKey === null ? eq(tenants.slug, slug) : raw`${tenants.slug} = ${slug} or ${tenants.idempotencyKey} = ${idempotencyKey}`)
+  const mine = rows.find((r) => r.tenant.slug === slug)
+  const keyed = rows.find((r) => idempotencyKey !== null && r.tenant.idempotencyKey === idempotencyKey)
+  if (keyed !== undefined && (keyed.tenant.slug !== slug || keyed.tenant.tier !== tier || keyed.tenant.region !== region)) {
+    throw new InnkeeperError('conflict', 'The idempotency key was used for another request', {
+      details: `it made tenant ${keyed.tenant.slug}`,
+      hint: 'Use a new key for a new request.',
+    })
+  }
+  if (mine!.tenant.id !== id && (keyed === undefined || mine!.tenant.id !== keyed.tenant.id)) {
+    throw new InnkeeperError('conflict', `There is a tenant "${slug}" already`, { field: 'slug' })
+  }
+  return recordOf(mine!)
+}

@@ -1,0 +1,131 @@
+import type { Redis } from 'ioredis'
+import postgres from 'postgres'
+import type { Config } from '../../config/index.ts'
+import { startFeed } from '../cache/feed.ts'
+import { LoadingCache, type Versioned } from '../cache/loading-cache.ts'
+import { redisLayer, type SharedCache } from '../cache/redis-layer.ts'
+import { within } from '../cache/within.ts'
+import { InnkeeperError } from '../errors.ts'
+import { NO_OBSERVER, type TiersObserver } from '../telemetry.ts'
+import type { Tenant, TenantId } from '../types.ts'
+import { directorySource } from './source.ts'
+import type { Directory } from './types.ts'
+
+const LOOKUP_TIMEOUT_MS = 2_000
+
+export interface DirectoryOptions {
+  readonly config: Config
+  /** Of this region; left out where there is none. */
+  readonly redis?: Redis | undefined
+  readonly observer?: TiersObserver
+}
+
+/**
+ * Opens the directory: memory, then Redis where there is one, then the control database.
+ * It begins to work at once, also while the control database is still out of reach.
+ */
+export function openDirectory({ config, redis, observer = NO_OBSERVER }: DirectoryOptions): Directory {
+  const { directory: settings } = config
+  const sql = postgres(config.controlUrl, {
+    max: 4,
+    connect_timeout: 2,
+    // A notice is not an event for a reader.
+    onnotice: () => {},
+    connection: { application_name: 'innkeeper-directory' },
+  })
+  const source = directorySource(sql)
+  const shared: SharedCache | null = redis
+    ? redisLayer(redis, 'directory', settings.ttlMs, () => observer.count('redis.errors', 1, { use: 'directory' }))
+    : null
+
+  const through =
+    <T>(ask: (name: string) => Promise<Versioned<T | null>>) =>
+    async (key: string, pastCaches: boolean): Promise<Versioned<T | null>> => {
+      if (shared !== null && !pastCaches) {
+        const near = await shared.get<T>(key)
+        observer.count('directory.lookups', 1, { layer: 'redis', hit: near !== undefined })
+        if (near !== undefined) return near
+      }
+      observer.count('directory.lookups', 1, { layer: 'control', hit: false })
+      const started = performance.now()
+      try {
+        const answer = await within(ask(key.slice(key.indexOf(':') + 1)), LOOKUP_TIMEOUT_MS)
+        if (answer.value !== null) shared?.put(key, answer as Versioned<unknown>)
+        observer.record('directory.loadMs', performance.now() - started, {})
+        return answer
+      } catch (cause) {
+        throw new InnkeeperError('directory_unavailable', 'The directory cannot be asked about this tenant now', {
+          cause,
+          retryAfterMs: 1_000,
+        })
+      }
+    }
+
+  const limits = {
+    entriesMax: settings.entriesMax,
+    ttlMs: settings.ttlMs,
+    negativeTtlMs: settings.negativeTtlMs,
+    staleMs: settings.staleMs,
+    down: () => !feed.connected() && feed.seq() > 0,
+  }
+  const ids = new LoadingCache<Tenant>({ ...limits, load: through<Tenant>(source.byId) })
+  const bySlug = through<Tenant>(source.bySlug)
+  const slugs = new LoadingCache<Tenant>({
+    ...limits,
+    async load(key, pastCaches) {
+      const answer = await bySlug(key, pastCaches)
+      // The next step asks for the same tenant by its id.
+      if (answer.value !== null) ids.offer(`id:${answer.value.id}`, answer as Versioned<Tenant>)
+      return answer
+    },
+  })
+  const domains = new LoadingCache<TenantId>({ ...limits, load: through<TenantId>(source.byDomain) })
+  const caches = [ids, slugs, domains]
+
+  const feed = startFeed({
+    sql,
+    channel: 'innkeeper_directory',
+    pollMs: settings.pollMs,
+    timeoutMs: LOOKUP_TIMEOUT_MS,
+    last: async () => Number((await sql`select coalesce(max(seq), 0) as seq from changes`)[0]!.seq),
+    since: async (seq) => {
+      const rows = await sql<{ seq: string; keys: string[] }[]>`
+        select seq, keys from changes where seq > ${seq} order by seq limit 1000`
+      return rows.map((r) => ({ seq: Number(r.seq), keys: r.keys }))
+    },
+    onChange: ({ seq, keys }) => {
+      for (const key of keys) {
+        cacheOf(key).invalidate(key, seq)
+        shared?.invalidate(key, seq)
+      }
+    },
+    onGap: () => {
+      for (const cache of caches) cache.expireAll()
+    },
+  })
+  const cacheOf = (key: string) => (key.startsWith('id:') ? ids : key.startsWith('slug:') ? slugs : domains)
+  const removeGauge = observer.gauge('directory.entries', () => [{ value: ids.size + slugs.size, attributes: {} }])
+
+  return {
+    byId: (id) => ids.get(`id:${id}`),
+    bySlug: (slug) => slugs.get(`slug:${slug}`),
+    async byDomain(domain) {
+      const id = await domains.get(`domain:${domain}`)
+      return id === null ? null : ids.get(`id:${id}`)
+    },
+    peekId: (id) => ids.peek(`id:${id}`),
+    peekSlug: (slug) => slugs.peek(`slug:${slug}`),
+    refresh: (id) => ids.refresh(`id:${id}`),
+    status: () => ({
+      connected: feed.connected(),
+      staleForMs: feed.disconnectedForMs(),
+      entries: ids.size + slugs.size,
+      version: feed.seq(),
+    }),
+    async close() {
+      removeGauge()
+      await feed.close()
+      await sql.end({ timeout: 1 })
+    },
+  }
+}

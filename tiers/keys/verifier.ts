@@ -1,0 +1,100 @@
+import { createHash } from 'node:crypto'
+import postgres from 'postgres'
+import type { ClusterConfig, Config } from '../../config/index.ts'
+import { startFeed } from '../cache/feed.ts'
+import { LoadingCache } from '../cache/loading-cache.ts'
+import { within } from '../cache/within.ts'
+import { InnkeeperError } from '../errors.ts'
+import { REGION_DATABASE } from '../rooms/naming.ts'
+import type { TenantId } from '../types.ts'
+import type { ApiKey, KeyVerifier, Scope } from './types.ts'
+
+const LOOKUP_TIMEOUT_MS = 2_000
+
+interface Row {
+  as_of: string
+  id: string | null
+  tenant_id: TenantId
+  name: string
+  scopes: Scope[]
+  created_at: Date
+  expires_at: Date | null
+  revoked_at: Date | null
+}
+
+/** The hash under which a key is stored and cached. The secret has 256 bits of its own, so no salt or stretching is needed. */
+export function keyHash(keyText: string): Buffer {
+  return createHash('sha256').update(keyText).digest()
+}
+
+/**
+ * Reads keys in the region's own database, on its first cluster. Answers are cached by hash; a change of a key reaches
+ * every gateway by notification, or by the poll when the notification is lost.
+ */
+export function openKeyVerifier(config: Config, cluster: ClusterConfig): KeyVerifier {
+  const url = new URL(cluster.url)
+  url.pathname = `/${REGION_DATABASE}`
+  const sql = postgres(url.href, {
+    max: 3,
+    connect_timeout: 2,
+    onnotice: () => {},
+    connection: { application_name: 'innkeeper-keys' },
+    ...(cluster.tls === 'verify-full' ? { ssl: { rejectUnauthorized: true } } : {}),
+  })
+  const cache = new LoadingCache<ApiKey>({
+    entriesMax: config.directory.entriesMax,
+    ttlMs: config.directory.ttlMs,
+    negativeTtlMs: config.directory.negativeTtlMs,
+    staleMs: config.directory.staleMs,
+    down: () => !feed.connected() && feed.seq() > 0,
+    async load(hash) {
+      try {
+        const [row] = await within(sql<Row[]>`select * from keys.find(${Buffer.from(hash, 'hex')})`, LOOKUP_TIMEOUT_MS)
+        return { value: keyOf(row!), asOf: Number(row!.as_of) }
+      } catch (cause) {
+        throw new InnkeeperError('cluster_unavailable', 'The key cannot be checked now', { cause, retryAfterMs: 1_000 })
+      }
+    },
+  })
+  const feed = startFeed({
+    sql,
+    channel: 'innkeeper_keys',
+    pollMs: config.directory.pollMs,
+    timeoutMs: LOOKUP_TIMEOUT_MS,
+    last: async () => Number((await sql`select keys.last_change() as seq`)[0]!.seq),
+    since: async (seq) => {
+      const rows = await sql<{ seq: string; keys: string[] }[]>`select * from keys.changes_since(${seq})`
+      return rows.map((r) => ({ seq: Number(r.seq), keys: r.keys }))
+    },
+    onChange: ({ seq, keys }) => {
+      for (const key of keys) cache.invalidate(key, seq)
+    },
+    onGap: () => cache.expireAll(),
+  })
+  return {
+    async verify(keyText, tenantId) {
+      const hash = keyHash(keyText).toString('hex')
+      const held = cache.peek(hash)
+      const key = held !== undefined ? held : await cache.get(hash)
+      if (key === null || key.tenantId !== tenantId || key.revokedAt !== null) return null
+      return key.expiresAt !== null && key.expiresAt.getTime() <= Date.now() ? null : key
+    },
+    async close() {
+      await feed.close()
+      await sql.end({ timeout: 1 })
+    },
+  }
+}
+
+function keyOf(row: Row): ApiKey | null {
+  if (row.id === null) return null
+  return Object.freeze({
+    id: row.id,
+    tenantId: row.tenant_id,
+    name: row.name,
+    scopes: Object.freeze(row.scopes),
+    createdAt: row.created_at,
+    expiresAt: row.expires_at,
+    revokedAt: row.revoked_at,
+  })
+}

@@ -1,8 +1,10 @@
 import { type Context, Hono } from 'hono'
+import { routePath } from 'hono/route'
 import { RestError } from './errors.ts'
 import { readTable } from './read.ts'
 import { respondError } from './respond.ts'
 import type { RestRoom } from './room.ts'
+import { rootHandler } from './root.ts'
 import { fromDatabaseError, isDatabaseError } from './sqlstate.ts'
 import { deleteRows, insertRows, putRow, updateRows } from './write.ts'
 
@@ -17,6 +19,8 @@ export type { RestRoom } from './room.ts'
  */
 export function restApi(roomOf: (c: Context) => RestRoom): Hono {
   const app = new Hono()
+  const describeApi = rootHandler()
+  app.get('/', (c) => describeApi(c, roomOf(c)))
   app.all('/rpc/:name', (c) => {
     throw new RestError(404, 'PGRST202', `Could not find the function ${c.req.param('name')} in the schema cache`)
   })
@@ -28,6 +32,11 @@ export function restApi(roomOf: (c: Context) => RestRoom): Hono {
   app.options('/:table', (c) => c.body(null, 200, { allow: METHODS }))
   app.all('/:table', (c) => {
     throw new RestError(405, 'PGRST117', `Unsupported HTTP method: ${c.req.method}`)
+  })
+  // The root with a slash at its end, which is how clients ask for it; nothing lies deeper than a table.
+  app.all('/*', (c) => {
+    if (c.req.path === routePath(c).slice(0, -1) && c.req.method === 'GET') return describeApi(c, roomOf(c))
+    throw new RestError(404, 'PGRST125', 'Invalid path specified in request URL')
   })
   app.onError(async (error, c) => {
     if (error instanceof RestError) return respondError(c, error)

@@ -1,0 +1,70 @@
+import type { Operator } from '../ast.ts'
+
+/** What the documents say of each filter operator: an example, and its meaning in a few words. */
+export const OPERATOR_WORDS: Readonly<Record<Operator, readonly [example: string, meaning: string]>> = {
+  eq: ['eq.5', 'equals'],
+  neq: ['neq.5', 'does not equal'],
+  gt: ['gt.5', 'is greater than'],
+  gte: ['gte.5', 'is at least'],
+  lt: ['lt.5', 'is less than'],
+  lte: ['lte.5', 'is at most'],
+  like: ['like.Pr*', 'matches a pattern; * stands for any text'],
+  ilike: ['ilike.pr*', 'matches a pattern in any case'],
+  match: ['match.^P', 'matches a regular expression'],
+  imatch: ['imatch.^p', 'matches a regular expression in any case'],
+  in: ['in.(1,2,"a,b")', 'is one of a list'],
+  is: ['is.null', 'is null, not_null, true, false or unknown'],
+  isdistinct: ['isdistinct.5', 'differs, where null is a value like any other'],
+  cs: ['cs.{a,b}', 'contains (arrays, ranges, JSON)'],
+  cd: ['cd.{a,b}', 'is contained in'],
+  ov: ['ov.{a,b}', 'overlaps'],
+  sl: ['sl.[1,5)', 'a range strictly left of'],
+  sr: ['sr.[1,5)', 'a range strictly right of'],
+  nxr: ['nxr.[1,5)', 'a range that does not extend to the right of'],
+  nxl: ['nxl.[1,5)', 'a range that does not extend to the left of'],
+  adj: ['adj.[1,5)', 'a range adjacent to'],
+  fts: ['fts(english).cat & dog', 'full-text search, in query syntax'],
+  plfts: ['plfts.cats and dogs', 'full-text search of plain words'],
+  phfts: ['phfts.the cat', 'full-text search of a phrase'],
+  wfts: ['wfts."the cat" -dog', 'full-text search as web searches are written'],
+}
+
+/** The errors that a client may have to handle, by code: their status, and what they mean. */
+export const ERROR_WORDS: readonly (readonly [code: string, status: number, meaning: string])[] = [
+  ['PGRST100', 400, 'The query string cannot be read; the message names the place.'],
+  ['PGRST102', 400, 'The body is not JSON (or CSV) of objects with the same keys.'],
+  ['PGRST103', 416, 'The page begins after the last row.'],
+  ['PGRST105', 405, 'A PUT whose filters are not exactly the primary key.'],
+  ['PGRST107', 406, 'None of the accepted media types is served (415: the body has an unknown one).'],
+  ['PGRST108', 400, 'A filter or order on a resource that is not embedded.'],
+  ['PGRST116', 406, 'One object was asked for, and there is none or more than one. A write is rolled back.'],
+  ['PGRST118', 400, 'Ordering by a resource that is not to-one.'],
+  ['PGRST119', 400, 'Spreading a resource that is not to-one.'],
+  ['PGRST120', 400, 'An embedded resource can only be filtered by is.null and not.is.null.'],
+  ['PGRST122', 400, 'With handling=strict: a preference that is not known.'],
+  ['PGRST124', 400, 'More rows than max-affected allows. The write is rolled back.'],
+  ['PGRST200', 400, 'No foreign key relates the two tables.'],
+  ['PGRST201', 300, 'More than one foreign key does; the details name them for a hint.'],
+  ['PGRST202', 404, 'No such function.'],
+  ['PGRST204', 400, 'The payload names a column that does not exist.'],
+  ['PGRST205', 404, 'No such table.'],
+  ['42703', 400, 'The query names a column that does not exist.'],
+  ['42501', 403, 'Not permitted.'],
+  ['23505', 409, 'A unique key already has this value.'],
+  ['23503', 409, 'A row that is referred to is missing, or one is still referred to.'],
+  ['23502', 400, 'A column that must have a value got none.'],
+  ['23514', 400, 'A check constraint is not met.'],
+  ['40001', 409, 'A concurrent write got in between: try again.'],
+  ['57014', 504, 'The statement took too long.'],
+]
+
+export const PREFERENCE_WORDS: readonly (readonly [preference: string, meaning: string])[] = [
+  ['count=exact', 'the total goes into Content-Range; planned and estimated stop counting at 10,000'],
+  [
+    'return=representation',
+    'a write answers with the rows; headers-only with their Location; minimal (default) with neither',
+  ],
+  ['resolution=merge-duplicates', 'upsert, on the key named by on_conflict; ignore-duplicates leaves what is there'],
+  ['missing=default', 'a missing key takes the default of its column, not null'],
+  ['handling=strict, max-affected=10', 'a write of more rows than this is rolled back'],
+]

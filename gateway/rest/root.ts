@@ -1,0 +1,38 @@
+import type { Context } from 'hono'
+import type { Catalogue } from './catalogue/types.ts'
+import { openApiDocument } from './openapi/document.ts'
+import { apiPage, PAGE_POLICY } from './openapi/page.ts'
+import type { RestRoom } from './room.ts'
+
+/**
+ * Makes the handler of the API's root: a page for a browser, the OpenAPI document for anything else. The document is
+ * made once for each catalogue.
+ */
+export function rootHandler(): (c: Context, room: RestRoom) => Promise<Response> {
+  const documents = new WeakMap<Catalogue, string>()
+  return async function describeApi(c, room) {
+    const catalogue = await room.catalogue()
+    const basePath = c.req.path.endsWith('/') ? c.req.path.slice(0, -1) : c.req.path
+    if (prefersHtml(c.req.header('accept') ?? '')) {
+      c.header('content-security-policy', PAGE_POLICY)
+      c.header('vary', 'accept')
+      return c.html(apiPage(catalogue, basePath))
+    }
+    const known = documents.get(catalogue)
+    const text = known ?? JSON.stringify(openApiDocument(catalogue))
+    if (known === undefined) documents.set(catalogue, text)
+    // Tenants of shared tables share a catalogue, but not the path, which may hold a tenant's name.
+    const servers = JSON.stringify([{ url: basePath === '' ? '/' : basePath }])
+    return c.body(`{"servers":${servers},${text.slice(1)}`, 200, {
+      'content-type': 'application/openapi+json; charset=utf-8',
+      vary: 'accept',
+    })
+  }
+}
+
+/** Browsers name `text/html` first; clients of the API name JSON, anything, or nothing. */
+function prefersHtml(accept: string): boolean {
+  const at = accept.indexOf('text/html')
+  const json = accept.indexOf('json')
+  return at !== -1 && (json === -1 || at < json)
+}

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import pg from 'pg'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { asAccount } from '../../gateway/dev/postgres/account.ts'
 import { findPostgresBinaries } from '../../gateway/dev/postgres/binaries.ts'
 import { choosePlace } from '../../gateway/dev/postgres/place.ts'
 import { isPostmaster } from '../../gateway/dev/postgres/process.ts'
@@ -170,10 +171,11 @@ test('a frozen server answers again when it is thawed', async () => {
 test('the process id of a dead server that another process has now is no obstacle', async () => {
   const dataDir = join(folder, 'reused')
   const first = await start('reused', { dataDir })
-  const { data } = await choosePlace(dataDir, binaries)
+  const { account, data } = await choosePlace(dataDir, binaries)
   const pidFile = await readFile(join(data, 'postmaster.pid'), 'utf8')
   await first.stop()
-  const stranger = spawn('sleep', ['60'])
+  // The server's own user's, since PostgreSQL itself sees through a process that it may not signal.
+  const stranger = spawn('sleep', ['60'], asAccount(account))
   try {
     await writeFile(join(data, 'postmaster.pid'), pidFile.replace(String(first.pid), String(stranger.pid)))
     const second = await start('reused', { dataDir })

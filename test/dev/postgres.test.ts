@@ -154,7 +154,7 @@ test('a killed server restarts on its port, with what it had committed', async (
   expect(await query(server, 'select n from note')).toEqual([[1]])
 })
 
-test('a frozen server answers again when it is thawed', async () => {
+test('a frozen server answers again when it is thawed, and can be stopped', async () => {
   const server = await start('frozen')
   const client = new pg.Client({ connectionString: server.url() })
   await client.connect()
@@ -166,6 +166,11 @@ test('a frozen server answers again when it is thawed', async () => {
   server.kill('SIGCONT')
   await answer
   await client.end()
+  server.kill('SIGSTOP')
+  const stopping = performance.now()
+  await server.stop()
+  expect(isGone(server.pid)).toBe(true)
+  expect(performance.now() - stopping).toBeLessThan(4_000)
 })
 
 test('the process id of a dead server that another process has now is no obstacle', async () => {

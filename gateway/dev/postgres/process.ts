@@ -86,6 +86,8 @@ export function familyOf(pid: number): number[] {
 /** Stops it: in order first, then at once (it recovers from its log at the next start), then by force. */
 export async function stopPostmaster(pid: number, data: string, mode: 'fast' | 'immediate'): Promise<void> {
   if (!isPostmaster(pid, data)) return
+  // A frozen one would not hear of it.
+  for (const each of familyOf(pid)) signal(each, 'SIGCONT')
   if (mode === 'fast') {
     signal(pid, 'SIGINT')
     if (await isGoneWithin(pid, data, FAST_STOP_MS)) return

@@ -1,0 +1,142 @@
+import { randomBytes } from 'node:crypto'
+import { fileURLToPath } from 'node:url'
+import { type Config, type ConfigInput, resolveConfig } from '../../config/index.ts'
+import input from '../../config/innkeeper.config.ts'
+import * as schema from '../../config/schema.ts'
+import { type ControlPlane, openControlPlane } from '../../tiers/control/control-plane.ts'
+import { type OpenTenants, openTenants } from '../../tiers/open-tenants.ts'
+import { type PostgresVersion, startTestPostgres, type TestPostgres } from './postgres.ts'
+
+export type TestRegion = 'us' | 'eu'
+
+export interface TestTenant {
+  readonly slug: string
+  readonly tier: 'free' | 'pro' | 'enterprise'
+  readonly region: TestRegion
+}
+
+/** One tenant on each isolation model. */
+export const US_TENANTS: readonly TestTenant[] = [
+  { slug: 'acme', tier: 'free', region: 'us' },
+  { slug: 'hooli', tier: 'pro', region: 'us' },
+  { slug: 'initech', tier: 'enterprise', region: 'us' },
+]
+export const EU_TENANTS: readonly TestTenant[] = [
+  { slug: 'umbrella', tier: 'free', region: 'eu' },
+  { slug: 'globex', tier: 'pro', region: 'eu' },
+  { slug: 'stark', tier: 'enterprise', region: 'eu' },
+]
+
+export interface TestSystemOptions {
+  /** `['us']` where left out. The first one's server holds the control database too. */
+  readonly regions?: readonly TestRegion[]
+  readonly version?: PostgresVersion
+  /** {@link US_TENANTS}, and {@link EU_TENANTS} with that region, where left out. */
+  readonly tenants?: readonly TestTenant[]
+  /** Of PostgreSQL. */
+  readonly settings?: Record<string, string | number>
+  /** Changes the demo's configuration before it is resolved. */
+  readonly configure?: (input: ConfigInput) => ConfigInput
+}
+
+export interface TestSystem {
+  /** The control plane's: with the credentials of every region. */
+  readonly config: Config
+  readonly input: ConfigInput
+  readonly control: ControlPlane
+  /** Every secret of the configuration, by the name of its environment variable. */
+  readonly env: Readonly<Record<string, string>>
+  readonly servers: ReadonlyMap<TestRegion, TestPostgres>
+  readonly migrationsFolder: string
+  /** The configuration of a region's gateway, with that region's credentials only. */
+  gatewayConfig(region?: TestRegion): Config
+  /** The one interface; over all regions where none is named. Closed with the system at the latest. */
+  openTenants(region?: TestRegion): Promise<OpenTenants<typeof schema>>
+  /** An API key of the tenant, for reading and writing. */
+  keyOf(slug: string): string
+  close(): Promise<void>
+}
+
+const CLUSTER_OF: Record<TestRegion, string> = { us: 'US_1', eu: 'EU_1' }
+
+/**
+ * Starts a whole data layer on real servers, one for each region, and makes tenants in it. Regions have servers of their
+ * own because roles belong to a server and the names of databases are the same on every cluster.
+ */
+export async function startTestSystem(options: TestSystemOptions = {}): Promise<TestSystem> {
+  const { regions = ['us'], version, settings, configure = (i) => i } = options
+  const tenants = options.tenants ?? [...US_TENANTS, ...EU_TENANTS].filter((t) => regions.includes(t.region))
+  const starting = { ...(version && { version }), ...(settings && { settings }) }
+  const servers = new Map(
+    await Promise.all(regions.map(async (r): Promise<[TestRegion, TestPostgres]> => [r, await startTestPostgres(starting)])),
+  )
+  const stopServers = () => Promise.all([...servers.values()].map((s) => s.stop()))
+  const undo: (() => Promise<unknown>)[] = [stopServers]
+  const close = async () => {
+    for (const step of undo.splice(0).reverse()) await step()
+  }
+  try {
+    const env = environmentOf(servers)
+    const own = configure({
+      ...input,
+      regions: Object.fromEntries(regions.map((r) => [r, input.regions[r]!])),
+    })
+    const config = resolveConfig(own, { kind: 'control' }, env)
+    const gatewayConfig = (region: TestRegion = regions[0]!) => resolveConfig(own, { kind: 'gateway', region }, env)
+    const migrationsFolder = fileURLToPath(new URL('../../config/migrations/', import.meta.url))
+    const control = openControlPlane({ config, migrationsFolder })
+    undo.push(() => control.close())
+    await control.install()
+    const keys = new Map<string, string>()
+    for (const tenant of tenants) {
+      const { id } = await control.createTenant(tenant)
+      const { text } = await control
+        .keysOf(tenant.region)
+        .create(id, { name: 'test', scopes: ['read', 'write'], expiresAt: null })
+      keys.set(tenant.slug, text)
+    }
+    return {
+      config,
+      input: own,
+      control,
+      env,
+      servers,
+      migrationsFolder,
+      gatewayConfig,
+      async openTenants(region) {
+        const opened = await openTenants(region === undefined ? config : gatewayConfig(region), { schema })
+        let closed: Promise<void> | null = null
+        const closeOnce = (drainMs = 0) => {
+          closed ??= opened.close(drainMs)
+          return closed
+        }
+        undo.push(closeOnce)
+        return { ...opened, close: closeOnce }
+      },
+      keyOf(slug) {
+        const key = keys.get(slug)
+        if (key === undefined) throw new Error(`The test system has no tenant ${slug}`)
+        return key
+      },
+      close,
+    }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+function environmentOf(servers: ReadonlyMap<TestRegion, TestPostgres>): Record<string, string> {
+  const first = servers.values().next().value!.server
+  const env: Record<string, string> = {
+    INNKEEPER_CONTROL_URL: first.url('innkeeper_control'),
+    INNKEEPER_DIRECTORY_URL: first.url('innkeeper_control', 'innkeeper_directory', 'reader-secret'),
+    INNKEEPER_ADMIN_TOKEN: randomBytes(24).toString('hex'),
+  }
+  for (const [region, { server }] of servers) {
+    env[`INNKEEPER_${region.toUpperCase()}_KEY`] = randomBytes(32).toString('base64')
+    env[`INNKEEPER_${CLUSTER_OF[region]}_URL`] = server.url('postgres', 'innkeeper_app', 'app-secret')
+    env[`INNKEEPER_${CLUSTER_OF[region]}_ADMIN_URL`] = server.url()
+  }
+  return env
+}

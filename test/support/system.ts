@@ -68,7 +68,9 @@ export async function startTestSystem(options: TestSystemOptions = {}): Promise<
   const tenants = options.tenants ?? [...US_TENANTS, ...EU_TENANTS].filter((t) => regions.includes(t.region))
   const starting = { ...(version && { version }), ...(settings && { settings }) }
   const servers = new Map(
-    await Promise.all(regions.map(async (r): Promise<[TestRegion, TestPostgres]> => [r, await startTestPostgres(starting)])),
+    await Promise.all(
+      regions.map(async (r): Promise<[TestRegion, TestPostgres]> => [r, await startTestPostgres(starting)]),
+    ),
   )
   const stopServers = () => Promise.all([...servers.values()].map((s) => s.stop()))
   const undo: (() => Promise<unknown>)[] = [stopServers]

@@ -1,12 +1,13 @@
 import { createLocalJWKSet, createRemoteJWKSet, errors, type JWTVerifyGetKey } from 'jose'
 import { InnkeeperError } from '../../tiers/errors.ts'
+import { fullBucket, takeToken } from './token-bucket.ts'
 
 const FETCH_TIMEOUT_MS = 3_000
-/** How long an unknown key id is simply unknown, after a fetch: else anyone could make us fetch at will. */
-const COOLDOWN_MS = 10_000
 const FRESH_MS = 10 * 60_000
 /** How long after a failed fetch the next is tried. */
 const RETRY_MS = 2_000
+/** How often an unknown key id is worth a fetch: a rotation shows at once, and nobody can make us fetch at will. */
+const LOOKS = { requestsPerSecond: 0.1, burst: 5 }
 
 /**
  * The public keys of one issuer: fetched when first needed, kept, fetched again when they are old or a token names a key
@@ -17,9 +18,11 @@ const RETRY_MS = 2_000
 export function createKeySource(url: URL, now: () => number = Date.now): JWTVerifyGetKey {
   const remote = createRemoteJWKSet(url, {
     timeoutDuration: FETCH_TIMEOUT_MS,
-    cooldownDuration: COOLDOWN_MS,
     cacheMaxAge: FRESH_MS,
+    // It would look again but once in so many seconds; the bucket below is kinder to two rotations in a row.
+    cooldownDuration: Number.POSITIVE_INFINITY,
   })
+  const looks = fullBucket(LOOKS, now())
   let retryAt = 0
 
   return async function keyOf(header, token) {
@@ -27,12 +30,22 @@ export function createKeySource(url: URL, now: () => number = Date.now): JWTVeri
     try {
       return await remote(header, token)
     } catch (error) {
+      if (error instanceof errors.JWKSNoMatchingKey && takeToken(looks, LOOKS, now())) return lookAgain(header, token)
       // The key set was read, and the token's key is not in it, or cannot be used: the token is at fault.
-      if (error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys) throw error
-      if (error instanceof errors.JOSENotSupported) throw error
+      if (isOfToken(error)) throw error
       retryAt = now() + RETRY_MS
       return lastKnown(error)(header, token)
     }
+  }
+
+  async function lookAgain(...[header, token]: Parameters<JWTVerifyGetKey>) {
+    try {
+      await remote.reload()
+    } catch (error) {
+      retryAt = now() + RETRY_MS
+      return lastKnown(error)(header, token)
+    }
+    return remote(header, token)
   }
 
   function lastKnown(cause: unknown): JWTVerifyGetKey {
@@ -43,4 +56,12 @@ export function createKeySource(url: URL, now: () => number = Date.now): JWTVeri
       cause,
     })
   }
+}
+
+function isOfToken(error: unknown): boolean {
+  return (
+    error instanceof errors.JWKSNoMatchingKey ||
+    error instanceof errors.JWKSMultipleMatchingKeys ||
+    error instanceof errors.JOSENotSupported
+  )
 }

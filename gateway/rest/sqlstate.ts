@@ -42,7 +42,7 @@ const STATUS_BY_CLASS: ReadonlyMap<string, number> = new Map([
   ['39', 500],
   ['3B', 500],
   ['40', 500],
-  ['54', 500],
+  ['54', 400], // Here: what is too complex is what the client sent.
   ['55', 500],
   ['P0', 500],
 ])

@@ -1,4 +1,5 @@
 import type { Context } from 'hono'
+import type { Table } from './catalogue/types.ts'
 import { badBody, notSingular, parseError, RestError } from './errors.ts'
 import { parseAccept } from './parse/accept.ts'
 import { type Payload, parseBody } from './parse/body.ts'
@@ -74,7 +75,9 @@ async function writeRequest(
   requirePrivilege(table, privilege)
   const format = parseAccept(c.req.header('accept'))
   const prefer = parsePrefer(c.req.header('prefer'))
-  const returns = RETURNS[prefer.return ?? 'minimal']
+  const wanted = RETURNS[prefer.return ?? 'minimal']
+  // Only a new row has a place that its maker does not know yet.
+  const returns = wanted === 'key' && c.req.method !== 'POST' ? 'nothing' : wanted
   // Limits page through the rows shown; taken for a limit on what is written they would be a trap.
   if (resource.isPaged && returns !== 'representation') {
     throw parseError('limit and offset do not limit what is written', 'Name the rows by filters instead')
@@ -124,7 +127,7 @@ function respond(
 ): Response {
   if (wish.format.kind === 'object' && wish.prefer.return === 'representation' && answer.body === '[]')
     throw notSingular(0)
-  const location = method === 'POST' ? locationOf(c.req.path, table.primaryKey?.columns ?? [], answer) : null
+  const location = method === 'POST' ? locationOf(c.req.path, table, answer) : null
   return respondWrite(c, answer, {
     method,
     location,
@@ -133,10 +136,14 @@ function respond(
 }
 
 /** Where the row that was made can be read, when it was one. */
-function locationOf(path: string, key: readonly string[], { location, total }: AnswerRow): string | null {
+function locationOf(path: string, table: Table, { location, total }: AnswerRow): string | null {
   if (location == null || total !== '1') return null
+  const key = table.primaryKey?.columns ?? []
   const values = JSON.parse(location) as string[]
-  return `${path}?${key.map((column, at) => `${encodeURIComponent(column)}=eq.${encodeURIComponent(values[at]!)}`).join('&')}`
+  const filters = key.map((column, at) => `${encodeURIComponent(column)}=eq.${encodeURIComponent(values[at]!)}`)
+  // The path may come decoded; a header takes no letters beyond Latin.
+  const base = encodeURI(path.slice(0, path.lastIndexOf('/')))
+  return `${base}/${encodeURIComponent(table.name)}?${filters.join('&')}`
 }
 
 /** @throws RestError PGRST105, PGRST114 or PGRST115 unless the filters are exactly the payload's primary key */

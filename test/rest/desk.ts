@@ -8,7 +8,7 @@ import { type RestRoom, restApi } from '../../gateway/rest/app.ts'
 import { loadCatalogue } from '../../gateway/rest/catalogue/load.ts'
 import type { Catalogue } from '../../gateway/rest/catalogue/types.ts'
 import { type QueryResult, ROOM_IDENTIFIER, type SqlQuery } from '../../tiers/types.ts'
-import { startTestPostgres } from '../support/postgres.ts'
+import { type PostgresVersion, startTestPostgres } from '../support/postgres.ts'
 
 export const ACME = '01890a5d-ac96-774b-bcce-b302099a8057'
 export const RIVAL = '01890a5d-ac96-774b-bcce-b302099a8058'
@@ -34,11 +34,13 @@ export interface Desk {
   sql(text: string, params?: unknown[], tenant?: string): Promise<Record<string, unknown>[]>
   /** Empties every table of both tenants and puts the given rows in. */
   seed(sql: string): Promise<void>
+  /** When set, each statement waits for it, and it gets the request's signal. */
+  before: ((signal: AbortSignal | undefined) => Promise<void>) | null
   close(): Promise<void>
 }
 
-export async function openDesk(): Promise<Desk> {
-  const postgres = await startTestPostgres()
+export async function openDesk(version: PostgresVersion = 18): Promise<Desk> {
+  const postgres = await startTestPostgres({ version })
   const owner = new pg.Pool({ connectionString: postgres.server.url(), max: 2 })
   await owner.query(SETUP)
   const ddl = (await readFile(new URL('help-desk.sql', import.meta.url), 'utf8')).replaceAll(ROOM_IDENTIFIER, SCHEMA)
@@ -50,9 +52,10 @@ export async function openDesk(): Promise<Desk> {
   const run = async (
     tenant: string,
     query: SqlQuery,
-    options: { readOnly: boolean; check?: (result: QueryResult) => void },
+    options: { readOnly: boolean; check?: (result: QueryResult) => void; signal?: AbortSignal },
   ): Promise<QueryResult> => {
     statements.push(query)
+    await desk.before?.(options.signal)
     const connection = await app.connect()
     try {
       await connection.query(`begin ${options.readOnly ? 'read only' : ''}`)
@@ -71,8 +74,8 @@ export async function openDesk(): Promise<Desk> {
     }
   }
 
+  const desk: Pick<Desk, 'maxRows' | 'tenant' | 'before'> = { maxRows: 1000, tenant: ACME, before: null }
   const catalogue = await loadCatalogue((query) => run(ACME, query, { readOnly: true }), SCHEMA)
-  const desk = { maxRows: 1000, tenant: ACME }
   const room = (): RestRoom => ({
     run: (query, options) => run(desk.tenant, query, options),
     catalogue: async () => catalogue,

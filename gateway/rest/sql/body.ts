@@ -16,7 +16,7 @@ export function bodySql(format: Format, columns: readonly OutputColumn[]): strin
       // A row's text form is CSV but for its parentheses and its doubled backslashes.
       return columns.length === 0
         ? `''`
-        : `pg_catalog.string_agg(pg_catalog.replace(pg_catalog.substr(s::text, 2, pg_catalog.length(s::text) - 2), '\\\\', '\\'), e'\\n')`
+        : `pg_catalog.string_agg(pg_catalog.replace(pg_catalog.substr((s.*)::text, 2, pg_catalog.length((s.*)::text) - 2), '\\\\', '\\'), e'\\n')`
   }
 }
 

@@ -50,7 +50,8 @@ export function embedSql(parent: Scope, embed: Embed): Part {
   const where = whereClause([on, ...whereSql(scope, embed.node)])
   const alias = newAlias(parent.params)
   if (isToOne(relationship)) {
-    const rows = `from ${from}${inner.joins}${where}${inner.groupBy} limit 1`
+    // The key makes it one row at most; a LIMIT would say so too, but keep the planner from making it an ordinary join.
+    const rows = `from ${from}${inner.joins}${where}${inner.groupBy}`
     if (embed.spread) return spreadSql(alias, inner, rows)
     const columns = columnListSql(inner.columns)
     const row = `select pg_catalog.row_to_json(r.*) as j from (select ${columns} ${rows}) r`

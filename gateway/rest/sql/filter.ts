@@ -2,7 +2,7 @@ import { type Condition, findEmbed, IS_KEYWORDS, type Node, OPERATORS, type Test
 import { RestError } from '../errors.ts'
 import { existsSql } from './embed.ts'
 import { type FieldSql, fieldSql } from './field.ts'
-import { arrayLiteral, bind } from './params.ts'
+import { arrayLiteral, bind, countPart } from './params.ts'
 import type { Scope } from './scope.ts'
 
 /**
@@ -31,6 +31,7 @@ function conditionSql(scope: Scope, node: Node, condition: Condition): string {
 }
 
 function testSql(scope: Scope, node: Node, test: Test): string {
+  countPart(scope.params)
   const embed = embedTestSql(scope, node, test)
   if (embed !== null) return embed
   const sql = comparisonSql(scope, test, fieldSql(scope, test.field))

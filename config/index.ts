@@ -1,3 +1,4 @@
+export { type AppEnv, type AppTenant, type AppUser, defineRoutes } from './app-env.ts'
 export { defineConfig } from './define.ts'
 export {
   type ClusterConfig,
@@ -9,4 +10,4 @@ export {
 } from './resolve.ts'
 export { type Secret, secret } from './secret.ts'
 export type { ConfigInput, IdentifyStrategy, JwtConfig, Limits, TierConfig } from './shape.ts'
-export { ROOM_SCHEMA, room, tenantTable } from './tenant-table.ts'
+export { isReferenceTable, ROOM_SCHEMA, referenceTable, room, tenantTable } from './tenant-table.ts'

@@ -56,6 +56,18 @@ export class ConfigError extends Error {
 }
 
 /**
+ * Checks what `innkeeper.config.ts` exports and fills in the defaults, without reading any credential.
+ * @throws ConfigError with every fault at once
+ */
+export function parseConfig(input: unknown): ParsedConfig {
+  const parsed = configShape.safeParse(input)
+  if (parsed.success) return parsed.data
+  throw new ConfigError(
+    parsed.error.issues.map((i) => ({ where: i.path.map(String).join('.') || '(top)', what: i.message })),
+  )
+}
+
+/**
  * Checks a configuration and reads the credentials that one process needs.
  *
  * @param input what `innkeeper.config.ts` exports
@@ -68,13 +80,7 @@ export function resolveConfig(
   role: ProcessRole,
   env: Readonly<Record<string, string | undefined>>,
 ): Config {
-  const parsed = configShape.safeParse(input)
-  if (!parsed.success) {
-    throw new ConfigError(
-      parsed.error.issues.map((i) => ({ where: i.path.map(String).join('.') || '(top)', what: i.message })),
-    )
-  }
-  const raw = parsed.data
+  const raw = parseConfig(input)
   const faults = crossChecks(raw, role)
 
   const read = (where: string, ref: Secret, check: (v: string) => string | null): string => {

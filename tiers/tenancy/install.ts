@@ -32,7 +32,7 @@ export async function installDatabase(sql: AdminSql, app: string, keys: readonly
     await tx.unsafe('revoke all on all functions in schema tenancy from public')
     await tx.unsafe(`grant usage on schema tenancy to ${quoteIdent(app)}, ${TRIGGER}, ${OWNER}`)
     await tx.unsafe(
-      `grant execute on function tenancy.tenant_id(), tenancy.claims() to ${quoteIdent(app)}, ${TRIGGER}, ${OWNER}`,
+      `grant execute on function tenancy.tenant_id(), tenancy.claims(), tenancy.room_version(text) to ${quoteIdent(app)}, ${TRIGGER}, ${OWNER}`,
     )
     await tx.unsafe(
       `grant execute on function tenancy.enter(text, bytea, uuid, bigint, bigint, uuid, boolean, text, int, int, int, text, text) to ${quoteIdent(app)}`,

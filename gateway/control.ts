@@ -1,0 +1,97 @@
+import { serve as listen, type ServerType } from '@hono/node-server'
+import type { DestinationStream } from 'pino'
+import { resolveConfig } from '../config/index.ts'
+import { type ControlPlane, openControlPlane } from '../tiers/control/control-plane.ts'
+import { openDirectory } from '../tiers/directory/directory.ts'
+import { openClusters } from '../tiers/pg/clusters.ts'
+import { createTenants, type Tenants } from '../tiers/tenants.ts'
+import { createAdminApi } from './admin/api.ts'
+import { loadProduct, type Product } from './product.ts'
+import { releasers } from './releasers.ts'
+import { createTelemetry } from './telemetry/telemetry.ts'
+
+export interface ControlOptions {
+  readonly configFolder: string | null
+  /** The configuration's where left out. */
+  readonly port?: number | undefined
+  readonly host?: string | undefined
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly product?: Product
+  readonly logTo?: DestinationStream
+  readonly onStep?: (step: string) => void
+}
+
+export interface RunningControl {
+  readonly url: string
+  readonly control: ControlPlane
+  readonly tenants: Tenants<Record<string, unknown>>
+  close(): Promise<void>
+}
+
+/**
+ * The composition root of the control plane: installs what is missing, finishes what an earlier process left half done,
+ * and serves the admin API, on loopback unless told otherwise.
+ */
+export async function startControl(options: ControlOptions): Promise<RunningControl> {
+  const product = options.product ?? (await loadProduct(options.configFolder))
+  const config = resolveConfig(product.config, { kind: 'control' }, options.env)
+  const closers = releasers()
+  try {
+    const telemetry = createTelemetry(config.telemetry, {
+      service: 'innkeeper-control',
+      region: 'all',
+      ...(options.logTo ? { logTo: options.logTo } : {}),
+    })
+    closers.add('telemetry', () => telemetry.shutdown())
+    const { migrationsFolder, references } = product
+    const control = openControlPlane({ config, migrationsFolder, references })
+    closers.add('control plane', () => control.close())
+    await control.install(options.onStep)
+    const recovered = await control.recover()
+    if (recovered.length > 0) telemetry.log.info({ tenants: recovered }, 'finished tenants that were left half made')
+
+    const directory = openDirectory({ config })
+    closers.add('directory', () => directory.close())
+    const clusters = openClusters(config)
+    closers.add('clusters', () => clusters.close(1_000))
+    const tenants = createTenants({ config, directory, clusters, schema: product.schema })
+    const app = createAdminApi({
+      config,
+      control,
+      telemetry,
+      product,
+      tenantSql: (tenant, text) => tenants.session(tenant).execute({ text, params: [] }),
+    })
+    const server = await listening(app.fetch, options.port ?? config.admin.port, options.host ?? config.admin.host)
+    closers.add('server', () => closeServer(server))
+    const { port } = server.address() as { port: number }
+    telemetry.log.info({ port }, 'control plane listening')
+    const host = options.host ?? config.admin.host
+    return {
+      url: `http://${host === '0.0.0.0' || host === '::' ? 'localhost' : host}:${port}`,
+      control,
+      tenants,
+      close: () => closers.releaseAll(),
+    }
+  } catch (error) {
+    await closers.releaseAll()
+    throw error
+  }
+}
+
+type Fetch = Parameters<typeof listen>[0]['fetch']
+
+function listening(fetch: Fetch, port: number, hostname: string): Promise<ServerType> {
+  return new Promise((resolve, reject) => {
+    const server = listen({ fetch, port, hostname }, () => resolve(server))
+    server.once('error', reject)
+  })
+}
+
+async function closeServer(server: ServerType): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+  if ('closeIdleConnections' in server) server.closeIdleConnections()
+  const cut = setTimeout(() => 'closeAllConnections' in server && server.closeAllConnections(), 1_000)
+  await closed
+  clearTimeout(cut)
+}

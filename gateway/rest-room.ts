@@ -1,0 +1,85 @@
+import type { Context } from 'hono'
+import { LRUCache } from 'lru-cache'
+import type { Tenants } from '../tiers/tenants.ts'
+import type { Claims, QueryResult, SqlQuery, Tenant } from '../tiers/types.ts'
+import type { GatewayEnv } from './edge/env.ts'
+import type { RestRoom } from './rest/app.ts'
+import { loadCatalogue } from './rest/catalogue/load.ts'
+import type { Catalogue } from './rest/catalogue/types.ts'
+
+/** How soon the data API shows what a migration changed. */
+const CHECK_MS = 2_000
+
+interface RoomCatalogue {
+  version: string
+  catalogue: Promise<Catalogue>
+  checkedAtMs: number
+}
+
+/**
+ * Gives the data API its rooms. A catalogue is read once for each set of migrations and kept for all rooms that have
+ * the same ones; which set a room has is asked again now and then, beside the request, not in front of it.
+ */
+export function createRestRooms(tenants: Tenants<Record<string, unknown>>): (c: Context) => RestRoom {
+  const byRoom = new LRUCache<string, RoomCatalogue>({ max: 10_000 })
+  const byVersion = new LRUCache<string, Promise<Catalogue>>({ max: 50 })
+
+  const versionOf = async (tenant: Tenant): Promise<string> => {
+    const query = { text: 'select tenancy.room_version($1) as version', params: [tenant.placement!.schema] }
+    const { rows } = await tenants.session(tenant).execute(query, { readOnly: true })
+    return String(rows[0]!.version)
+  }
+  const read = (tenant: Tenant, version: string): Promise<Catalogue> => {
+    const known = byVersion.get(version)
+    if (known !== undefined) return known
+    const { schema } = tenant.placement!
+    const session = tenants.session(tenant)
+    const run = (query: SqlQuery) => session.execute(query, { readOnly: true })
+    const loading = loadCatalogue(run, schema).catch((error: unknown) => {
+      byVersion.delete(version)
+      throw error
+    })
+    byVersion.set(version, loading)
+    return loading
+  }
+  const load = async (key: string, tenant: Tenant): Promise<Catalogue> => {
+    const version = await versionOf(tenant)
+    const catalogue = read(tenant, version)
+    byRoom.set(key, { version, catalogue, checkedAtMs: Date.now() })
+    return catalogue
+  }
+  const catalogueOf = (tenant: Tenant): Promise<Catalogue> => {
+    const { cluster, database, schema } = tenant.placement!
+    const key = `${cluster}/${database}/${schema}`
+    const held = byRoom.get(key)
+    if (held === undefined) return load(key, tenant)
+    if (Date.now() - held.checkedAtMs > CHECK_MS) {
+      held.checkedAtMs = Date.now()
+      // What is held stays right enough until the answer is there; a failure is asked about again next time.
+      load(key, tenant).catch(() => byRoom.delete(key))
+    }
+    return held.catalogue
+  }
+
+  return (c) => {
+    const context = c as Context<GatewayEnv>
+    const tenant = context.get('tenant')
+    const session = tenants.session(tenant, { claims: context.get('user') as Claims | null })
+    const requestSignal = context.get('signal')
+    return {
+      maxRows: context.get('tier').limits.rowsMax,
+      catalogue: () => catalogueOf(tenant),
+      run(query, { readOnly, check, signal = requestSignal }): Promise<QueryResult> {
+        if (check === undefined) return session.execute(query, { readOnly, signal })
+        return session.transaction(
+          async (tx) => {
+            const result = await tx.execute(query)
+            check(result)
+            return result
+          },
+          { readOnly, signal },
+        )
+      },
+    }
+  }
+}

@@ -1,0 +1,151 @@
+import { serve as listen, type ServerType } from '@hono/node-server'
+import { Hono } from 'hono'
+import { Redis } from 'ioredis'
+import type { DestinationStream } from 'pino'
+import { type ProcessRole, resolveConfig } from '../config/index.ts'
+import { homeOf } from '../tiers/control/control-plane.ts'
+import { openDirectory } from '../tiers/directory/directory.ts'
+import { openKeyVerifier } from '../tiers/keys/verifier.ts'
+import { openClusters } from '../tiers/pg/clusters.ts'
+import { createTenants } from '../tiers/tenants.ts'
+import { appRoutes } from './app-routes.ts'
+import { createEdge } from './edge/edge.ts'
+import type { GatewayEnv } from './edge/env.ts'
+import { whoami } from './edge/whoami.ts'
+import { loadProduct, type Product } from './product.ts'
+import { releasers } from './releasers.ts'
+import { restApi } from './rest/app.ts'
+import { createRestRooms } from './rest-room.ts'
+import { createTelemetry, type Telemetry } from './telemetry/telemetry.ts'
+
+export interface GatewayOptions {
+  readonly configFolder: string | null
+  readonly region: string
+  readonly port: number
+  readonly host: string
+  /** Where the credentials named in the configuration are found. */
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Already loaded, where one process runs several gateways. */
+  readonly product?: Product
+  /** Where log lines go; standard output where left out. */
+  readonly logTo?: DestinationStream
+}
+
+export interface RunningGateway {
+  readonly url: string
+  readonly region: string
+  readonly telemetry: Telemetry
+  /** Lets requests under way finish, at most `http.drainMs`, then closes everything in reverse order. */
+  close(): Promise<void>
+}
+
+/**
+ * The composition root of a gateway: builds everything for one region, in the order in which it depends on each other.
+ *
+ * @throws ConfigError with every fault of the configuration at once
+ */
+export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
+  const product = options.product ?? (await loadProduct(options.configFolder))
+  const role: ProcessRole = { kind: 'gateway', region: options.region }
+  const config = resolveConfig(product.config, role, options.env)
+  const secrets = config.regions.get(options.region)!.secrets!
+  const closers = releasers()
+  try {
+    const telemetry = createTelemetry(config.telemetry, {
+      service: 'innkeeper-gateway',
+      region: options.region,
+      ...(options.logTo ? { logTo: options.logTo } : {}),
+    })
+    closers.add('telemetry', () => telemetry.shutdown())
+    const { log, observer } = telemetry
+
+    const redis =
+      secrets.redisUrl === null ? undefined : openRedis(secrets.redisUrl, (error) => log.warn({ error }, 'redis'))
+    if (redis) closers.add('redis', async () => redis.disconnect())
+    const directory = openDirectory({ config, redis, observer })
+    closers.add('directory', () => directory.close())
+    const keys = openKeyVerifier(config, homeOf(secrets.clusters))
+    closers.add('keys', () => keys.close())
+    const clusters = openClusters(config, observer)
+    closers.add('clusters', () => clusters.close(1_000))
+    const tenants = createTenants({ config, directory, clusters, schema: product.schema, observer })
+
+    const edge = createEdge({
+      config,
+      directory,
+      keys,
+      telemetry,
+      ...(redis ? { redis } : {}),
+      // A directory that is out of reach is served from what is cached: that is no reason to send requests elsewhere.
+      ready: async () => ({ directory_seen: directory.status().version > 0 || directory.status().connected }),
+    })
+    closers.add('edge', () => edge.close())
+
+    const app = new Hono<GatewayEnv>({ getPath: edge.getPath })
+    for (const middleware of edge.middleware) app.use(middleware)
+    app.route('/rest/v1', restApi(createRestRooms(tenants)))
+    app.get('/v1/whoami', whoami)
+    if (product.routes !== null) app.route('/', appRoutes(product.routes, tenants))
+    app.onError(edge.onError)
+    app.notFound(edge.notFound)
+
+    const server = await listening(app, edge, options)
+    closers.add('server', () => closeServer(server))
+    closers.add('requests', async () => {
+      const stopped = new Promise<void>((resolve) => server.close(() => resolve()))
+      await edge.drain()
+      if ('closeIdleConnections' in server) server.closeIdleConnections()
+      await Promise.race([stopped, new Promise((r) => setTimeout(r, 100))])
+    })
+    const address = server.address() as { port: number }
+    log.info({ region: options.region, port: address.port }, 'gateway listening')
+    return {
+      url: `http://localhost:${address.port}`,
+      region: options.region,
+      telemetry,
+      close: () => closers.releaseAll(),
+    }
+  } catch (error) {
+    await closers.releaseAll()
+    throw error
+  }
+}
+
+function openRedis(url: string, onError: (error: unknown) => void): Redis {
+  const redis = new Redis(url, {
+    maxRetriesPerRequest: 1,
+    enableOfflineQueue: false,
+    commandTimeout: 200,
+    connectTimeout: 2_000,
+    retryStrategy: (attempt) => Math.min(attempt * 100, 2_000),
+  })
+  redis.on('error', onError)
+  return redis
+}
+
+function listening(
+  app: Hono<GatewayEnv>,
+  edge: ReturnType<typeof createEdge>,
+  { port, host }: GatewayOptions,
+): Promise<ServerType> {
+  return new Promise((resolve, reject) => {
+    const server = listen(
+      {
+        fetch: app.fetch,
+        port,
+        hostname: host,
+        serverOptions: edge.serverOptions,
+        errorHandler: edge.onListenerError,
+      } as Parameters<typeof listen>[0],
+      () => resolve(server),
+    )
+    server.once('error', reject)
+  })
+}
+
+async function closeServer(server: ServerType): Promise<void> {
+  if ('closeAllConnections' in server) server.closeAllConnections()
+  await new Promise<void>((resolve) => {
+    server.close(() => resolve())
+  })
+}

@@ -1,7 +1,8 @@
 import type { Config, Limits } from '../config/index.ts'
-import type { Directory } from './directory/types.ts'
+import type { Directory, TenantList } from './directory/types.ts'
 import { compileSchema, type TenantDatabase, tenantDatabase } from './drizzle/database.ts'
 import type { Executor } from './drizzle/session.ts'
+import { type EachOptions, type EachReport, eachTenant } from './each-tenant.ts'
 import { InnkeeperError } from './errors.ts'
 import type { Clusters } from './pg/clusters.ts'
 import { createTenantContext } from './room/context.ts'
@@ -10,11 +11,13 @@ import { createRoomText } from './room/room-text.ts'
 import { type RoomSession, type RoomTransaction, roomSession } from './room/session.ts'
 import { createStepMaker } from './room/steps.ts'
 import { NO_OBSERVER, type TiersObserver } from './telemetry.ts'
+import { tracedEntrance, tracedSession } from './traced.ts'
 import { type Claims, isTenantId, type Tenant, type TenantId, type TransactionOptions } from './types.ts'
 
 export interface TenantsOptions<Schema extends Record<string, unknown>> {
   readonly config: Config
-  readonly directory: Directory
+  /** With a list for `withEachTenant`; without one that is refused. */
+  readonly directory: Directory & Partial<TenantList>
   readonly clusters: Clusters
   /** The application's tables and relations: what `config/schema.ts` exports. */
   readonly schema: Schema
@@ -42,17 +45,31 @@ export interface Tenants<Schema extends Record<string, unknown>> {
   /** The same without Drizzle: statements as text and parameters. */
   session(tenant: string | Tenant, options?: ScopeOptions): RoomSession
   /** Runs work in a tenant's scope: `db()` inside it, also after awaits and in callbacks, is that tenant's. */
-  scope<T>(tenant: string | Tenant, work: (db: TenantDatabase<Schema>) => Promise<T>, options?: ScopeOptions): Promise<T>
+  scope<T>(
+    tenant: string | Tenant,
+    work: (db: TenantDatabase<Schema>) => Promise<T>,
+    options?: ScopeOptions,
+  ): Promise<T>
   /** The database of the running scope. @throws InnkeeperError `no_tenant` outside every scope */
   db(): TenantDatabase<Schema>
   /** The tenant of the running scope. @throws InnkeeperError `no_tenant` outside every scope */
   current(): { readonly tenantId: TenantId; readonly slug: string }
+  /**
+   * Background work over many tenants, several at a time, each in its own scope. One that fails does not stop the others.
+   * Only tenants whose region this process holds credentials of are visited.
+   */
+  withEachTenant(
+    work: (db: TenantDatabase<Schema>, tenant: Tenant) => Promise<void>,
+    options?: EachOptions,
+  ): Promise<EachReport>
   /** Finds a tenant. @throws InnkeeperError `tenant_not_found` */
   find(slugOrId: string): Promise<Tenant>
 }
 
 /** Builds the one interface over a directory and clusters that are already open; the caller closes those. */
-export function createTenants<Schema extends Record<string, unknown>>(options: TenantsOptions<Schema>): Tenants<Schema> {
+export function createTenants<Schema extends Record<string, unknown>>(
+  options: TenantsOptions<Schema>,
+): Tenants<Schema> {
   const { config, directory, clusters } = options
   const observer = options.observer ?? NO_OBSERVER
   const context = createTenantContext()
@@ -79,17 +96,23 @@ export function createTenants<Schema extends Record<string, unknown>>(options: T
         signal,
       }),
   }
-  const deps = { ...entrance, steps, observer, transactionTimeoutMs: (t: string) => limitsOf(t).transactionTimeoutMs }
+  const deps = {
+    ...(observer.enabled ? tracedEntrance(entrance, observer) : entrance),
+    steps,
+    observer,
+    transactionTimeoutMs: (t: string) => limitsOf(t).transactionTimeoutMs,
+  }
 
   const open = (id: TenantId, claims: Claims | null | undefined): RoomSession => {
     context.assertMayUse(id)
-    return roomSession(deps, id, claims ? JSON.stringify(claims) : '')
+    return traced(roomSession(deps, id, claims ? JSON.stringify(claims) : ''))
   }
   const find = async (slugOrId: string): Promise<Tenant> => {
     const tenant = await (isTenantId(slugOrId) ? directory.byId(slugOrId) : directory.bySlug(slugOrId))
     if (tenant === null) throw notFound(slugOrId)
     return tenant
   }
+  const traced = (session: RoomSession) => (observer.enabled ? tracedSession(session, observer) : session)
   const sessionOf = (tenant: string | Tenant, options: ScopeOptions): RoomSession => {
     const id = idOf(tenant, directory)
     if (id !== null) return open(id, options.claims)
@@ -97,16 +120,23 @@ export function createTenants<Schema extends Record<string, unknown>>(options: T
   }
   const database = (session: RoomSession) => tenantDatabase<Schema>(executorOf(session), compiled)
 
+  const scopeOf = <T>(tenant: Tenant, claims: Claims | null, work: (db: TenantDatabase<Schema>) => Promise<T>) =>
+    context.run({ tenantId: tenant.id, slug: tenant.slug, claims }, () => work(database(open(tenant.id, claims))))
+  const mine = [...config.regions.values()].filter((r) => r.secrets !== null).map((r) => r.name)
+
   return {
     for: (tenant, options = {}) => database(sessionOf(tenant, options)),
     session: (tenant, options = {}) => sessionOf(tenant, options),
     transaction: (tenant, work, options = {}) =>
-      sessionOf(tenant, options).transaction((tx) => work(tenantDatabase<Schema>(transactionExecutor(tx), compiled)), options),
+      sessionOf(tenant, options).transaction(
+        (tx) => work(tenantDatabase<Schema>(transactionExecutor(tx), compiled)),
+        options,
+      ),
     async scope(tenant, work, options = {}) {
-      const found = typeof tenant === 'string' ? await find(tenant) : tenant
-      const scope = { tenantId: found.id, slug: found.slug, claims: options.claims ?? null }
-      return context.run(scope, () => work(database(open(found.id, options.claims))))
+      return scopeOf(typeof tenant === 'string' ? await find(tenant) : tenant, options.claims ?? null, work)
     },
+    withEachTenant: (work, options = {}) =>
+      eachTenant(directory, mine, (tenant) => scopeOf(tenant, null, (db) => work(db, tenant)), options),
     db() {
       const { tenantId, claims } = context.current()
       return database(open(tenantId, claims))
@@ -171,4 +201,3 @@ function lateSession(make: () => Promise<RoomSession>): RoomSession {
     transaction: async (work, options) => (await session()).transaction(work, options),
   }
 }
-

@@ -9,7 +9,7 @@ import { InnkeeperError } from '../errors.ts'
 import { NO_OBSERVER, type TiersObserver } from '../telemetry.ts'
 import type { Tenant, TenantId } from '../types.ts'
 import { directorySource } from './source.ts'
-import type { Directory } from './types.ts'
+import type { Directory, TenantList } from './types.ts'
 
 const LOOKUP_TIMEOUT_MS = 2_000
 
@@ -24,7 +24,7 @@ export interface DirectoryOptions {
  * Opens the directory: memory, then Redis where there is one, then the control database.
  * It begins to work at once, also while the control database is still out of reach.
  */
-export function openDirectory({ config, redis, observer = NO_OBSERVER }: DirectoryOptions): Directory {
+export function openDirectory({ config, redis, observer = NO_OBSERVER }: DirectoryOptions): Directory & TenantList {
   const { directory: settings } = config
   const sql = postgres(config.controlUrl, {
     max: 4,
@@ -115,6 +115,7 @@ export function openDirectory({ config, redis, observer = NO_OBSERVER }: Directo
     },
     peekId: (id) => ids.peek(`id:${id}`),
     peekSlug: (slug) => slugs.peek(`slug:${slug}`),
+    list: (filter) => source.list(filter),
     refresh: (id) => ids.refresh(`id:${id}`),
     status: () => ({
       connected: feed.connected(),

@@ -1,9 +1,10 @@
 import type postgres from 'postgres'
 import type { Versioned } from '../cache/loading-cache.ts'
 import type { Isolation, Tenant, TenantId, TenantStatus } from '../types.ts'
+import type { TenantList } from './types.ts'
 
 /** The directory as the control database has it; every answer says up to which change it is right. */
-export interface DirectorySource {
+export interface DirectorySource extends TenantList {
   bySlug(slug: string): Promise<Versioned<Tenant | null>>
   byId(id: string): Promise<Versioned<Tenant | null>>
   byDomain(domain: string): Promise<Versioned<TenantId | null>>
@@ -31,16 +32,20 @@ interface Row {
 export function directorySource(sql: postgres.Sql): DirectorySource {
   return {
     async bySlug(slug) {
-      return tenantOf(await sql<Row[]>`
+      return tenantOf(
+        await sql<Row[]>`
         select (select coalesce(max(seq), 0) from changes) as as_of, t.id, t.slug, t.tier, t.region, t.status, t.version,
           p.cluster, p.database, p.schema, p.isolation, p.epoch
-        from (select) one left join tenants t on t.slug = ${slug} left join placements p on p.tenant_id = t.id`)
+        from (select) one left join tenants t on t.slug = ${slug} left join placements p on p.tenant_id = t.id`,
+      )
     },
     async byId(id) {
-      return tenantOf(await sql<Row[]>`
+      return tenantOf(
+        await sql<Row[]>`
         select (select coalesce(max(seq), 0) from changes) as as_of, t.id, t.slug, t.tier, t.region, t.status, t.version,
           p.cluster, p.database, p.schema, p.isolation, p.epoch
-        from (select) one left join tenants t on t.id = ${id} left join placements p on p.tenant_id = t.id`)
+        from (select) one left join tenants t on t.id = ${id} left join placements p on p.tenant_id = t.id`,
+      )
     },
     async byDomain(domain) {
       const [row] = await sql<{ as_of: string; tenant_id: TenantId | null }[]>`
@@ -48,14 +53,28 @@ export function directorySource(sql: postgres.Sql): DirectorySource {
         from (select) one left join domains d on d.domain = ${domain}`
       return { value: row!.tenant_id, asOf: Number(row!.as_of) }
     },
+    async list({ regions, tiers, after, limit }) {
+      const rows = await sql<Row[]>`
+        select t.id, t.slug, t.tier, t.region, t.status, t.version,
+          p.cluster, p.database, p.schema, p.isolation, p.epoch
+        from tenants t join placements p on p.tenant_id = t.id
+        where t.status = 'active'
+          ${regions ? sql`and t.region = any (${[...regions]})` : sql``}
+          ${tiers ? sql`and t.tier = any (${[...tiers]})` : sql``}
+          ${after ? sql`and t.id > ${after}` : sql``}
+        order by t.id limit ${limit}`
+      return rows.map(recordOf)
+    },
   }
 }
 
 function tenantOf([row]: Row[]): Versioned<Tenant | null> {
-  const { as_of, id, slug, tier, region, status, version, cluster, database, schema, isolation, epoch } = row!
-  const asOf = Number(as_of)
-  if (id === null) return { value: null, asOf }
+  return { value: row!.id === null ? null : recordOf(row!), asOf: Number(row!.as_of) }
+}
+
+function recordOf(row: Row): Tenant {
+  const { id, slug, tier, region, status, version, cluster, database, schema, isolation, epoch } = row
   const placement =
     cluster === null ? null : Object.freeze({ cluster, database, schema, isolation, epoch: Number(epoch) })
-  return { value: Object.freeze({ id, slug, tier, region, status, placement, version: Number(version) }), asOf }
+  return Object.freeze({ id: id!, slug, tier, region, status, placement, version: Number(version) })
 }

@@ -18,6 +18,22 @@ export interface Directory {
   close(): Promise<void>
 }
 
+/** Walks through the directory, for background work; never on a request's path. */
+export interface TenantList {
+  /**
+   * Active tenants in the order of their ids, a page at a time.
+   * @param filter `after` is the last id of the page before
+   */
+  list(filter: TenantListFilter): Promise<Tenant[]>
+}
+
+export interface TenantListFilter {
+  readonly regions?: readonly string[]
+  readonly tiers?: readonly string[]
+  readonly after?: TenantId | undefined
+  readonly limit: number
+}
+
 export interface DirectoryStatus {
   /** False while the control database does not answer: what is served then may be as old as `staleForMs`. */
   readonly connected: boolean

@@ -15,6 +15,8 @@ export interface AdmitOptions {
 export interface Admission {
   admit(tenantId: TenantId, limits: Limits): Usage
   release(usage: Usage): void
+  /** What is known of the tenant's use; lets nobody in. */
+  usageOf(tenantId: TenantId, limits: Limits): Usage
 }
 
 const CONCURRENCY_RETRY_MS = 1_000
@@ -63,13 +65,5 @@ export function createAdmission({ shared, now }: AdmitOptions): Admission {
     usage.underWay--
   }
 
-  return { admit, release }
-}
-
-/** The headers of draft-ietf-httpapi-ratelimit-headers: the policy is the bucket and how long it takes to fill. */
-export function rateLimitHeaders(limits: Limits, usage: Usage): { policy: string; state: string } {
-  const fillS = Math.ceil(limits.burst / limits.requestsPerSecond)
-  const left = Math.max(0, Math.floor(usage.bucket.tokens))
-  const fullInS = Math.ceil(waitForTokensMs(usage.bucket, limits, limits.burst) / 1000)
-  return { policy: `"tenant";q=${limits.burst};w=${fillS}`, state: `"tenant";r=${left};t=${fullInS}` }
+  return { admit, release, usageOf: (tenantId, limits) => book.of(tenantId, limits, now()) }
 }

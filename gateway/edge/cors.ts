@@ -9,6 +9,9 @@ const EXPOSED = [
   'Preference-Applied',
   'RateLimit',
   'RateLimit-Policy',
+  'RateLimit-Limit',
+  'RateLimit-Remaining',
+  'RateLimit-Reset',
   'Retry-After',
   'X-Request-Id',
 ].join(', ')

@@ -93,7 +93,8 @@ export function createEdge(options: EdgeOptions): Edge {
       // Its constructor takes Node's own request alone, and that is what Node gives it.
       ServerResponse: GzipResponse as typeof ServerResponse,
       maxHeaderSize: config.http.headerBytesMax,
-      headersTimeout: config.http.headersTimeoutMs,
+      // Node refuses to start where the head may take longer than the whole.
+      headersTimeout: Math.min(config.http.headersTimeoutMs, config.http.requestTimeoutMs),
       requestTimeout: config.http.requestTimeoutMs,
       requireHostHeader: true,
     },

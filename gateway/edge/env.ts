@@ -47,3 +47,7 @@ export function setHeader(c: GatewayContext, name: string, value: string): void 
   if (outgoing !== undefined) outgoing.setHeader(name, value)
   else c.header(name, value)
 }
+
+export function setHeaders(c: GatewayContext, headers: Readonly<Record<string, string>>): void {
+  for (const name in headers) setHeader(c, name, headers[name]!)
+}

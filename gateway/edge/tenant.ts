@@ -1,15 +1,17 @@
 import type { Config, TierConfig } from '../../config/index.ts'
 import { InnkeeperError, isInnkeeperError } from '../../tiers/errors.ts'
 import type { Tenant } from '../../tiers/types.ts'
-import { type Admission, rateLimitHeaders } from './admit.ts'
+import type { Admission } from './admit.ts'
 import type { Authenticate } from './authenticate.ts'
 import { limitBody } from './body-limit.ts'
 import { type Credential, readCredential } from './credential.ts'
-import { type GatewayContext, type GatewayMiddleware, type Principal, setHeader } from './env.ts'
+import { type GatewayContext, type GatewayMiddleware, type Principal, setHeaders } from './env.ts'
 import type { Failures } from './failures.ts'
 import type { Identify } from './identify.ts'
 import type { Peers } from './peer.ts'
+import { rateLimitHeaders, refusedHeaders } from './rate-limit-headers.ts'
 import { requireScope, scopeOfMethod } from './scope.ts'
+import type { Usage } from './usage.ts'
 
 export interface TenantOptions {
   readonly config: Config
@@ -39,11 +41,8 @@ export function tenant(options: TenantOptions): GatewayMiddleware {
     requireScope(principal, scopeOfMethod(c.req.method))
 
     const tier = tierOf(config, tenant)
-    const usage = admission.admit(tenant.id, tier.limits)
+    const usage = admit(c, admission, tenant, tier)
     try {
-      const { policy, state } = rateLimitHeaders(tier.limits, usage)
-      setHeader(c, 'ratelimit-policy', policy)
-      setHeader(c, 'ratelimit', state)
       await limitBody(c, tier.limits.bodyBytesMax)
       c.set('principal', principal)
       c.set('tenant', tenant)
@@ -72,6 +71,18 @@ async function authenticateOnce(
     return principal
   } catch (error) {
     if (isInnkeeperError(error, 'unauthenticated')) failures.failed(ip)
+    throw error
+  }
+}
+
+/** Lets the request in, and says in the answer's headers how much is left, also where nothing is. */
+function admit(c: GatewayContext, admission: Admission, tenant: Tenant, { limits }: TierConfig): Usage {
+  try {
+    const usage = admission.admit(tenant.id, limits)
+    setHeaders(c, rateLimitHeaders(limits, usage))
+    return usage
+  } catch (error) {
+    setHeaders(c, refusedHeaders(limits, admission.usageOf(tenant.id, limits)))
     throw error
   }
 }

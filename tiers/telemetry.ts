@@ -29,7 +29,7 @@ export interface TiersObserver {
   record(name: string, value: number, attributes: Attributes): void
   /**
    * Reads a gauge whenever metrics are collected. In use: `pool.connections` (cluster, database, state), `directory.entries`.
-   * @returns takes the gauge away again
+   * @returns takes the gauge away again: it stays at 0, as does a series that `read` no longer gives
    */
   gauge(name: string, read: () => Iterable<Gauge>): () => void
 }

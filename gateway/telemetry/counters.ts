@@ -53,7 +53,7 @@ export function createCounters(meter: Meter, boundLabels: BoundLabels): Count {
 }
 
 /** A caller writes its attributes in one order; another order would only be another series with the same labels. */
-function keyOf(attributes: Attributes): string {
+export function keyOf(attributes: Attributes): string {
   let key = ''
   for (const name in attributes) key += `${name}=${attributes[name]}\n`
   return key

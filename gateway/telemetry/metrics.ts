@@ -9,6 +9,7 @@ import {
   MetricReader,
   PeriodicExportingMetricReader,
 } from '@opentelemetry/sdk-metrics'
+import { EXPORT_TIMEOUT_MS } from './traces.ts'
 
 export interface Metrics {
   readonly meter: Meter
@@ -40,8 +41,9 @@ export function createMetrics(otlpUrl: string | null, resource: Resource, tenant
   if (otlpUrl !== null) {
     readers.push(
       new PeriodicExportingMetricReader({
-        exporter: new OTLPMetricExporter({ url: `${otlpUrl}/v1/metrics` }),
+        exporter: new OTLPMetricExporter({ url: `${otlpUrl}/v1/metrics`, timeoutMillis: EXPORT_TIMEOUT_MS }),
         exportIntervalMillis: EXPORT_INTERVAL_MS,
+        exportTimeoutMillis: EXPORT_TIMEOUT_MS,
         cardinalityLimits: { default: seriesMax },
       }),
     )

@@ -1,6 +1,7 @@
-import { type Meter, type ObservableCallback, SpanStatusCode, trace } from '@opentelemetry/api'
+import { type Meter, SpanStatusCode, trace } from '@opentelemetry/api'
 import type { TiersObserver } from '../../tiers/telemetry.ts'
 import type { Count } from './counters.ts'
+import { addGauge } from './gauges.ts'
 import { tenantOf } from './request-context.ts'
 import type { BoundLabels } from './tenant-labels.ts'
 import type { Traces } from './traces.ts'
@@ -38,14 +39,7 @@ export function createObserver(traces: Traces, meter: Meter, count: Count, bound
 
     record,
 
-    gauge(name, read) {
-      const gauge = meter.createObservableGauge(name)
-      const observe: ObservableCallback = (result) => {
-        for (const { value, attributes } of read()) result.observe(value, boundLabels(attributes))
-      }
-      gauge.addCallback(observe)
-      return () => gauge.removeCallback(observe)
-    },
+    gauge: (name, read) => addGauge(meter, boundLabels, name, read),
   }
 }
 

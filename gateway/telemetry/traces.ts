@@ -10,6 +10,9 @@ import {
   TracerProvider,
 } from '@opentelemetry/sdk-trace'
 
+/** Retries included: a collector that is gone must not keep the process from stopping. */
+export const EXPORT_TIMEOUT_MS = 2_000
+
 export interface Traces {
   /** False without a collector: then no span is ever made, and nobody need look at the context. */
   readonly enabled: boolean
@@ -30,10 +33,11 @@ export function createTraces(otlpUrl: string | null, ratio: number, resource: Re
     return { enabled: false, tracer, contexts, shutdown: async () => {} }
   }
   contexts.enable()
+  const exporter = new OTLPTraceExporter({ url: `${otlpUrl}/v1/traces`, timeoutMillis: EXPORT_TIMEOUT_MS })
   const provider = new TracerProvider({
     resource,
     sampler: new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(ratio) }),
-    spanProcessors: [new BatchSpanProcessor({ exporter: new OTLPTraceExporter({ url: `${otlpUrl}/v1/traces` }) })],
+    spanProcessors: [new BatchSpanProcessor({ exporter, exportTimeoutMillis: EXPORT_TIMEOUT_MS })],
   })
   return {
     enabled: true,

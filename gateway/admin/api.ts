@@ -1,0 +1,67 @@
+import { Hono, type MiddlewareHandler } from 'hono'
+import { bodyLimit } from 'hono/body-limit'
+import { InnkeeperError } from '../../tiers/errors.ts'
+import type { GatewayContext } from '../edge/env.ts'
+import { createOnError } from '../edge/errors.ts'
+import { createPeers } from '../edge/peer.ts'
+import { requestId } from '../edge/request-id.ts'
+import { secureHeaders } from '../edge/secure-headers.ts'
+import { bearerToken } from './authenticate.ts'
+import { domainsApi } from './domains.ts'
+import type { AdminApiOptions, AdminApp, AdminDeps, AdminEnv } from './env.ts'
+import { isLoopback, knownHost } from './host.ts'
+import { keysApi } from './keys.ts'
+import { tenantApi } from './tenant.ts'
+import { tenantsApi } from './tenants.ts'
+
+const BODY_BYTES_MAX = 1024 * 1024
+
+/**
+ * The admin API, for a port of its own. Everything under `/admin/v1` asks for the token; `/healthz` and `/readyz` are
+ * open; `/metrics` is open where only this machine can reach it and asks for the token elsewhere, because its labels
+ * name tenants. There is no CORS: no page of another origin has business here.
+ *
+ * @throws InnkeeperError `invalid_config` when the configuration is not the control plane's
+ */
+export function createAdminApi(options: AdminApiOptions): Hono {
+  const { config, control, telemetry } = options
+  const { token } = config.admin
+  if (token === null) throw new InnkeeperError('invalid_config', 'Only the control plane has an admin API')
+  const host = options.host ?? config.admin.host
+  const deps: AdminDeps = { ...options, log: telemetry.log }
+  const { onError, notFound } = createOnError(telemetry.log)
+  const authenticated = bearerToken(token)
+  const app: AdminApp = new Hono<AdminEnv>()
+
+  // The edge's own take its larger context, of which they use what is here too.
+  for (const shared of [requestId(), secureHeaders(createPeers([]))]) app.use(shared as unknown as MiddlewareHandler)
+  app.use(knownHost(host, options.allowedHosts ?? []))
+  app.get('/healthz', (c) => c.json({ status: 'ok' }))
+  app.get('/readyz', async (c) => {
+    const isReady = await control.tenants({ limit: 1 }).then(
+      () => true,
+      () => false,
+    )
+    const checks = { control_database: isReady }
+    return c.json({ status: isReady ? 'ready' : 'not ready', checks }, isReady ? 200 : 503)
+  })
+  if (!isLoopback(host)) app.use('/metrics', authenticated)
+  app.get('/metrics', async (c) => {
+    const text = await (options.metricsText ?? telemetry.prometheusText)()
+    return c.body(text, 200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' })
+  })
+
+  app.use('/admin/*', authenticated)
+  app.use('/admin/*', bodyLimit({ maxSize: BODY_BYTES_MAX, onError: tooLarge }))
+  app.route('/admin/v1/tenants', tenantsApi(deps))
+  app.route('/admin/v1/tenants', tenantApi(deps))
+  app.route('/admin/v1/tenants', keysApi(deps))
+  app.route('/admin/v1/tenants', domainsApi(deps))
+  app.onError((error, c) => onError(error, c as unknown as GatewayContext))
+  app.notFound((c) => notFound(c as unknown as GatewayContext))
+  return app as unknown as Hono
+}
+
+function tooLarge(): never {
+  throw new InnkeeperError('payload_too_large', `The body is larger than ${BODY_BYTES_MAX} bytes`)
+}

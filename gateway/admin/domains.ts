@@ -1,0 +1,56 @@
+import { Hono } from 'hono'
+import type { Config } from '../../config/index.ts'
+import { InnkeeperError } from '../../tiers/errors.ts'
+import { logChange } from './changes.ts'
+import type { AdminDeps, AdminEnv } from './env.ts'
+import { bodyOf } from './input.ts'
+import { newDomain, removal } from './shapes.ts'
+import { assertThere } from './tenant.ts'
+
+/** `/admin/v1/tenants/{slug}/domains`: the host names of the tenant's own. */
+export function domainsApi({ config, control, log }: AdminDeps) {
+  const app = new Hono<AdminEnv>()
+
+  app.get('/:slug/domains', async (c) => {
+    const { domains } = await control.tenant(c.req.param('slug'))
+    return c.json({ domains })
+  })
+
+  app.post('/:slug/domains', async (c) => {
+    const { domain, reason } = await bodyOf(c, newDomain)
+    const tenant = await control.tenant(c.req.param('slug'))
+    assertThere(tenant)
+    assertFreeDomain(config, domain)
+    const hadIt = tenant.domains.includes(domain)
+    if (!hadIt) {
+      await control.store.addDomain(tenant.id, domain)
+      logChange(log, c, { action: 'domain.add', tenant, reason, details: { domain } })
+    }
+    return c.json({ domain, tenant: tenant.slug }, hadIt ? 200 : 201)
+  })
+
+  app.delete('/:slug/domains/:domain', async (c) => {
+    const { reason } = await bodyOf(c, removal)
+    const domain = c.req.param('domain').toLowerCase()
+    const tenant = await control.tenant(c.req.param('slug'))
+    if (!(await control.store.removeDomain(tenant.id, domain))) {
+      throw new InnkeeperError('not_found', `Tenant ${tenant.slug} has no domain "${domain}"`, {
+        hint: `Its domains: GET /admin/v1/tenants/${tenant.slug}/domains`,
+      })
+    }
+    logChange(log, c, { action: 'domain.remove', tenant, reason, details: { domain } })
+    return c.json({ domain, tenant: tenant.slug })
+  })
+
+  return app
+}
+
+/** Below a base domain a name is some tenant's slug: as a custom domain it could be another tenant's. */
+export function assertFreeDomain(config: Config, domain: string): void {
+  const base = config.identify.baseDomains.find((b) => domain === b || domain.endsWith(`.${b}`))
+  if (base === undefined) return
+  throw new InnkeeperError('invalid_request', `domain: ${domain} lies under the base domain ${base}`, {
+    field: 'domain',
+    hint: `Tenants have {slug}.${base} without being told; give a domain of the tenant's own.`,
+  })
+}

@@ -1,0 +1,48 @@
+import { Hono } from 'hono'
+import { InnkeeperError } from '../../tiers/errors.ts'
+import { isTenantId } from '../../tiers/types.ts'
+import { logChange } from './changes.ts'
+import type { AdminDeps, AdminEnv } from './env.ts'
+import { bodyOf } from './input.ts'
+import { newKey, removal } from './shapes.ts'
+import { assertThere } from './tenant.ts'
+import { keyView } from './views.ts'
+
+/** `/admin/v1/tenants/{slug}/keys`. They are kept in the tenant's home region; a key's text is shown once, here. */
+export function keysApi({ control, log }: AdminDeps) {
+  const app = new Hono<AdminEnv>()
+
+  app.get('/:slug/keys', async (c) => {
+    const tenant = await control.tenant(c.req.param('slug'))
+    const keys = await control.keysOf(tenant.region).list(tenant.id)
+    return c.json({ keys: keys.map((key) => keyView(key)) })
+  })
+
+  app.post('/:slug/keys', async (c) => {
+    const { name, scopes, expiresAt, reason } = await bodyOf(c, newKey)
+    const tenant = await control.tenant(c.req.param('slug'))
+    assertThere(tenant)
+    const { key, text } = await control
+      .keysOf(tenant.region)
+      .create(tenant.id, { name, scopes, expiresAt: expiresAt === null ? null : new Date(expiresAt) })
+    logChange(log, c, { action: 'key.create', tenant, reason, details: { id: key.id, name, scopes, expiresAt } })
+    return c.json({ ...keyView(key), apiKey: text }, 201)
+  })
+
+  app.delete('/:slug/keys/:id', async (c) => {
+    const { reason } = await bodyOf(c, removal)
+    const id = c.req.param('id')
+    const tenant = await control.tenant(c.req.param('slug'))
+    // Keys are named by UUIDs as tenants are; anything else would be an error of the database's.
+    const key = isTenantId(id) ? await control.keysOf(tenant.region).revoke(tenant.id, id) : null
+    if (key === null) {
+      throw new InnkeeperError('not_found', `Tenant ${tenant.slug} has no key "${id}"`, {
+        hint: `Its keys: GET /admin/v1/tenants/${tenant.slug}/keys`,
+      })
+    }
+    logChange(log, c, { action: 'key.revoke', tenant, reason, details: { id, name: key.name } })
+    return c.json(keyView(key))
+  })
+
+  return app
+}

@@ -1,0 +1,72 @@
+import { z } from 'zod'
+import { isSlug } from '../../tiers/slug.ts'
+
+/** What the admin API takes. The OpenAPI document is made from these. */
+
+const reason = z.string().trim().min(1).max(500).describe('why, for the log; or the header X-Reason')
+export const slug = z
+  .string()
+  .refine(isSlug, 'use 1 to 63 lower-case letters, digits and dashes, with no dash at either end')
+  .describe('also the subdomain')
+
+const LABEL = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?'
+export const domain = z
+  .string()
+  .trim()
+  .toLowerCase()
+  .max(253)
+  .regex(
+    new RegExp(`^(?:${LABEL}\\.)+${LABEL}$`),
+    'use a whole host name such as desk.example.com, without port or path',
+  )
+
+export const newTenant = z.strictObject({
+  slug,
+  region: z.string().min(1).optional().describe('may be left out where there is one region'),
+  tier: z.string().min(1).optional().describe("the configuration's default where left out"),
+  domains: z.array(domain).max(50).optional(),
+  reason: reason.optional(),
+})
+
+export const tenantChange = z
+  .strictObject({
+    status: z.enum(['active', 'suspended']).optional(),
+    tier: z.string().min(1).optional(),
+    reason: reason.optional(),
+  })
+  .refine((c) => c.status !== undefined || c.tier !== undefined, 'give a status or a tier')
+
+export const removal = z.strictObject({ reason: reason.optional() })
+
+export const tenantQuery = z.strictObject({
+  limit: z.coerce.number().int().min(1).max(500).default(100),
+  after: z.string().optional().describe('the `next` of the page before'),
+  region: z.string().optional(),
+  tier: z.string().optional(),
+  status: z.enum(['provisioning', 'active', 'suspended', 'offboarded']).optional(),
+})
+
+export const newKey = z.strictObject({
+  name: z.string().trim().min(1).max(100).default('default'),
+  scopes: z
+    .array(z.enum(['read', 'write']))
+    .min(1)
+    .default(['read', 'write'])
+    .transform((scopes) => [...new Set(scopes)]),
+  expiresAt: z.iso
+    .datetime({ offset: true })
+    .refine((at) => Date.parse(at) > Date.now(), 'lies in the past')
+    .nullable()
+    .default(null),
+  reason: reason.optional(),
+})
+
+export const newDomain = z.strictObject({ domain, reason: reason.optional() })
+
+export const statement = z.strictObject({
+  sql: z.string().min(1).max(100_000).describe('one statement'),
+  limit: z.number().int().min(1).max(10_000).default(1_000).describe('rows in the answer, at the most'),
+  reason: reason.optional(),
+})
+
+export const empty = z.strictObject({ reason: reason.optional() })

@@ -1,0 +1,80 @@
+import { Hono } from 'hono'
+import { regionNamed, tierNamed } from '../../tiers/control/place.ts'
+import { InnkeeperError, isInnkeeperError } from '../../tiers/errors.ts'
+import { logChange } from './changes.ts'
+import { assertFreeDomain } from './domains.ts'
+import type { AdminContext, AdminDeps, AdminEnv } from './env.ts'
+import { bodyOf, queryOf } from './input.ts'
+import { newTenant, tenantQuery } from './shapes.ts'
+import { tenantView } from './views.ts'
+
+/** `/admin/v1/tenants`: the list, and new tenants. */
+export function tenantsApi({ config, control, log }: AdminDeps) {
+  const app = new Hono<AdminEnv>()
+
+  app.get('/', async (c) => {
+    const query = queryOf(c, tenantQuery)
+    if (query.region !== undefined) regionNamed(config, query.region)
+    if (query.tier !== undefined) tierNamed(config, query.tier)
+    // One more than asked for tells whether there is a next page.
+    const found = await control.tenants({ ...query, limit: query.limit + 1 })
+    const page = found.slice(0, query.limit)
+    const next = found.length > page.length ? page.at(-1)!.slug : null
+    if (next !== null) c.header('link', `<${pageUrl(c, next)}>; rel="next"`)
+    return c.json({ tenants: page.map((t) => tenantView(t, config)), next })
+  })
+
+  app.post('/', async (c) => {
+    const body = await bodyOf(c, newTenant)
+    const region = body.region ?? onlyRegion([...config.regions.keys()])
+    for (const domain of body.domains ?? []) assertFreeDomain(config, domain)
+    const existed = (await control.store.get(body.slug)) !== null
+    const { slug, tier } = body
+    const made = await control.createTenant({ slug, tier, region, idempotencyKey: idempotencyKeyOf(c) })
+    for (const domain of body.domains ?? []) await addDomain(made.slug, () => control.store.addDomain(made.id, domain))
+    const tenant = await control.tenant(made.id)
+    if (!existed) logChange(log, c, { action: 'tenant.create', tenant, reason: body.reason })
+    c.header('location', `/admin/v1/tenants/${tenant.slug}`)
+    return c.json(tenantView(tenant, config), existed ? 200 : 201)
+  })
+
+  return app
+}
+
+/** The tenant stands by then, so the error says that what is left to do is its domain. */
+async function addDomain(slug: string, add: () => Promise<void>): Promise<void> {
+  try {
+    await add()
+  } catch (error) {
+    if (!isInnkeeperError(error, 'conflict')) throw error
+    throw new InnkeeperError('conflict', error.message, {
+      field: 'domains',
+      details: `tenant ${slug} was made without it`,
+      hint: `Add another domain to it: POST /admin/v1/tenants/${slug}/domains`,
+      cause: error,
+    })
+  }
+}
+
+function onlyRegion(names: readonly string[]): string {
+  if (names.length === 1) return names[0]!
+  throw new InnkeeperError('invalid_request', 'region: is missing', {
+    field: 'region',
+    hint: `Use one of: ${names.join(', ')}.`,
+  })
+}
+
+/** 1 to 255 visible characters, as most clients make them: a UUID, say. */
+function idempotencyKeyOf(c: AdminContext): string | undefined {
+  const key = c.req.header('idempotency-key')
+  if (key === undefined || /^[\x21-\x7e]{1,255}$/.test(key)) return key
+  throw new InnkeeperError('invalid_request', 'The Idempotency-Key is not 1 to 255 visible characters', {
+    field: 'Idempotency-Key',
+  })
+}
+
+function pageUrl(c: AdminContext, after: string): string {
+  const url = new URL(c.req.url)
+  url.searchParams.set('after', after)
+  return url.pathname + url.search
+}

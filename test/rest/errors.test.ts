@@ -122,6 +122,10 @@ describe('requests that cannot be read', () => {
     ['JSON steps', `select=custom${'->a'.repeat(20)}`],
     ['terms of order', `order=${'id,'.repeat(40)}id`],
     ['parameters', 'id=eq.1&'.repeat(600)],
+    [
+      'parts of the statement',
+      `select=id,customers(id)&order=${'customers(id),'.repeat(30)}id&${'customers.id=eq.1&'.repeat(400)}`,
+    ],
   ])('the number of %s is bounded', async (_what, query) => {
     expect(await ask(`/tickets?${query}`)).toMatchObject([400, { code: 'PGRST100' }])
   })
@@ -183,6 +187,7 @@ describe("the database's own errors", () => {
     expect(fromDatabaseError(error, 'room_b7')?.message).toBe(
       'duplicate key value violates unique constraint "customers_email_key"',
     )
+    expect(fromDatabaseError(raised('23505', 'constraint "tenant_id_email"'), 's')?.message).toBe('constraint "email"')
     expect(fromDatabaseError(raised('22P02', 'invalid input value for enum room_b7.s: "x"'), 'room_b7')?.message).toBe(
       'invalid input value for enum s: "x"',
     )

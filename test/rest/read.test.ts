@@ -113,6 +113,7 @@ describe('filters', () => {
     [`name=eq.Bob, "the" builder`, [2]],
     [`name=in.("Bob, \\"the\\" builder",Ada)`, [1, 2]],
     [`or=(name.eq."Bob, \\"the\\" builder",name.eq.Çelik)`, [2, 3]],
+    [`or=(name.eq."Ada"x,name.in.("Ada"x,Ada))`, [1]],
     ['vip=is.true', [1]],
     ['vip=not.is.true', [2, 3]],
     ['vip=is.unknown', [3]],
@@ -262,6 +263,17 @@ describe('formats', () => {
       'text/csv; charset=utf-8',
       'id,name,phone\n1,Ada,"+44 1"\n2,"Bob, ""the"" builder",',
     ])
+  })
+
+  it('CSV of backslashes, lines and a column that is called as the rows are', async () => {
+    await desk.sql(`insert into "Odd ""names""" values (default, 9, null, E'a\\\\b\\n"c"')`)
+    try {
+      const path = `/${encodeURIComponent('Odd "names"')}?select="Some, id",s&"Some, id"=eq.9`
+      const response = await desk.fetch(path, { headers: { accept: 'text/csv' } })
+      expect(await response.text()).toBe('"Some, id",s\n9,"a\\b\n""c"""')
+    } finally {
+      await desk.sql(`delete from "Odd ""names""" where "Some, id" = 9`)
+    }
   })
 
   it('nulls can be left out', async () => {

@@ -6,7 +6,8 @@ import { respondError } from './respond.ts'
 import type { RestRoom } from './room.ts'
 import { rootHandler } from './root.ts'
 import { fromDatabaseError, isDatabaseError } from './sqlstate.ts'
-import { deleteRows, insertRows, putRow, updateRows } from './write.ts'
+import { putRow } from './write/put.ts'
+import { deleteRows, insertRows, updateRows } from './write/rows.ts'
 
 export type { RestRoom } from './room.ts'
 

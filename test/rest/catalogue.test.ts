@@ -18,7 +18,9 @@ describe.each([15, 18] as const)('the catalogue, on PostgreSQL %i', (version) =>
         primary key (tenant_id, id, at)
       ) partition by range (at);
       create table odds_2024 partition of odds for values from ('2024-01-01') to ('2025-01-01');
-      create table elsewhere (tenant_id uuid not null, id int, primary key (tenant_id, id))`)
+      create unique index odds_code on odds (tenant_id, at, code) include (done);
+      create unique index odds_partial on odds (tenant_id, at) where code is null;
+      create unique index odds_expression on odds (tenant_id, at, lower(code))`)
     const query = async ({ text, params }: { text: string; params: readonly unknown[] }) => {
       const rows = await desk.sql(text, [...params])
       return { rows, rowCount: rows.length, command: 'SELECT' }
@@ -56,6 +58,10 @@ describe.each([15, 18] as const)('the catalogue, on PostgreSQL %i', (version) =>
     expect(columns.get('code')!.type).toMatchObject({ sql: '"pg_catalog"."bpchar"', label: 'character(3)' })
     expect(columns.get('moods')!.type).toMatchObject({ sql: '"{room}"."_ticket_status"', label: 'ticket_status[]' })
     expect(columns.get('raw')!.type.kind).toBe('json')
+    expect(catalogue.tables.get('odds')!.uniqueKeys.map((key) => key.columns)).toEqual([
+      ['id', 'at'],
+      ['at', 'code'],
+    ])
     expect(columns.get('found')!.type.kind).toBe('tsvector')
     expect(catalogue.tables.has('odds_2024')).toBe(false)
   })

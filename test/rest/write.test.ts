@@ -118,6 +118,12 @@ describe('insert', () => {
     expect((await send('POST', '/tags', [], REPRESENTATION)).body).toEqual([])
   })
 
+  it('an empty columns= picks nothing out', async () => {
+    expect((await send('POST', '/tags?columns=', { id: 61, name: 'y' }, REPRESENTATION)).body).toEqual([
+      { id: 61, name: 'y' },
+    ])
+  })
+
   it('columns= picks keys and ignores the rest of the payload', async () => {
     const { body } = await send('POST', '/tags?columns=id,name', { id: 60, name: 'x', rubbish: 1 }, REPRESENTATION)
     expect(body).toEqual([{ id: 60, name: 'x' }])
@@ -268,6 +274,16 @@ describe('a write that does not keep its promise is rolled back', () => {
     expect((await send('POST', '/tags', [{ name: 'a' }, { name: 'b' }], OBJECT)).status).toBe(406)
     expect(await desk.sql(`select from tickets where title = 'gone'`)).toEqual([])
     expect(await desk.sql('select count(*) from tags')).toEqual([{ count: '2' }])
+  })
+
+  it('when a limit shows one row of several that were changed', async () => {
+    const path = '/tickets?status=eq.open&select=id&limit=1'
+    const answer = await send('PATCH', path, { title: 'gone' }, OBJECT)
+    expect([answer.status, answer.body]).toMatchObject([
+      406,
+      { code: 'PGRST116', details: 'The result contains 2 rows' },
+    ])
+    expect(await desk.sql(`select from tickets where title = 'gone'`)).toEqual([])
   })
 
   it('when exactly one was asked for it stands', async () => {

@@ -61,15 +61,20 @@ select
     join used_type t on t.id = a.atttypid)::text as columns,
   (select coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
       'table', r.relname,
-      'name', k.conname,
-      'primary', k.contype = 'p',
+      'name', i.relname,
+      'primary', k.indisprimary,
       'columns', (select pg_catalog.json_agg(a.attname order by c.place)
-                  from pg_catalog.unnest(k.conkey) with ordinality c (attnum, place)
-                  join attribute a on a.attrelid = k.conrelid and a.attnum = c.attnum)
-    ) order by k.contype, k.conname), '[]')
-    from pg_catalog.pg_constraint k
-    join relation r on r.oid = k.conrelid
-    where k.contype in ('p', 'u'))::text as keys,
+                  from unnest(k.indkey) with ordinality c (attnum, place)
+                  join attribute a on a.attrelid = k.indrelid and a.attnum = c.attnum
+                  where c.place <= k.indnkeyatts)
+    ) order by not k.indisprimary, i.relname), '[]')
+    from pg_catalog.pg_index k
+    join pg_catalog.pg_class i on i.oid = k.indexrelid
+    join relation r on r.oid = k.indrelid
+    -- A unique index without a constraint is a key as well, unless it is partial or over expressions. A deferrable one
+    -- cannot be what ON CONFLICT names.
+    where k.indisunique and k.indisvalid and k.indimmediate
+      and k.indpred is null and k.indexprs is null)::text as keys,
   (select coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
       'name', k.conname,
       'from', r.relname,

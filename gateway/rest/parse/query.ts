@@ -32,7 +32,7 @@ export function parseQuery(params: URLSearchParams, checkColumn: ColumnCheck): R
   let conditions = 0
   for (const [key, value] of params) {
     if (key === 'select') continue
-    else if (key === 'columns') columns = parseNames(value)
+    else if (key === 'columns') columns = value === '' ? null : parseNames(value)
     else if (key === 'on_conflict') onConflict = parseNames(value)
     else {
       if (++conditions > BOUNDS.conditions) throw parseError(`more than ${BOUNDS.conditions} parameters`)

@@ -4,6 +4,7 @@ import type { TierConfig } from '../../config/index.ts'
 import type { Scope } from '../../tiers/keys/types.ts'
 import type { Claims, Tenant } from '../../tiers/types.ts'
 import type { ObservedRequest } from '../telemetry/requests.ts'
+import { EdgeResponse } from './response.ts'
 
 /** Who is asking, as the credential proved it. */
 export interface Principal {
@@ -39,12 +40,15 @@ export type GatewayContext = Context<GatewayEnv>
 export type GatewayMiddleware = MiddlewareHandler<GatewayEnv>
 
 /**
- * Sets a header of the answer, before the handler runs. It goes to Node's response where there is one: so it is there
- * whatever Response the handler makes, and an answer that leaves its Response untouched stays on the server's fast path.
+ * Sets a header of the answer, before the handler runs. It goes to the server's response where there is one: so it is
+ * there whatever Response the handler makes, and an answer that leaves its Response untouched stays on the fast path.
+ *
+ * @param name in lower case
  */
 export function setHeader(c: GatewayContext, name: string, value: string): void {
   const outgoing = c.env?.outgoing
-  if (outgoing !== undefined) outgoing.setHeader(name, value)
+  if (outgoing instanceof EdgeResponse) outgoing.edgeHeaders[name] = value
+  else if (outgoing !== undefined) outgoing.setHeader(name, value)
   else c.header(name, value)
 }
 

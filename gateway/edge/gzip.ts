@@ -1,5 +1,6 @@
-import { ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import { gzip } from 'node:zlib'
+import { EdgeResponse, type OutgoingHeaders as Headers } from './response.ts'
 
 /** Below this a body fits in a packet or two, and gzip saves nothing worth its time. */
 const BYTES_MIN = 1_024
@@ -7,14 +8,12 @@ const BYTES_MIN = 1_024
 const LEVEL = 3
 const COMPRESSIBLE = /^(?:text\/(?!event-stream)|application\/(?:[\w.-]+\+)?(?:json|xml|javascript)\b|image\/svg\+xml)/i
 
-type Headers = Record<string, string | number | string[]>
-
 /**
  * A server response that compresses whole bodies for clients that accept it. It sits at Node's own extension point for
  * responses, because there a body is still one string: one level up, in a middleware, looking at it turns it into a stream
  * first, which costs every small answer more than gzip costs a large one. What is written in pieces is left alone.
  */
-export class GzipResponse extends ServerResponse {
+export class GzipResponse extends EdgeResponse {
   #head: { status: number; headers: Headers } | null = null
 
   // biome-ignore lint/suspicious/noExplicitAny: it overrides a method with three signatures
@@ -58,14 +57,13 @@ export class GzipResponse extends ServerResponse {
 
   #mayCompress(status: number, headers: Headers): boolean {
     if (this.req.method === 'HEAD' || status < 200 || status === 204 || status === 206 || status === 304) return false
-    const type = headerOf(headers, 'content-type') ?? this.getHeader('content-type')
+    const type = headerOf(headers, 'content-type')
     if (typeof type !== 'string' || !COMPRESSIBLE.test(type)) return false
     if (headerOf(headers, 'content-encoding') !== undefined) return false
     if (/\bno-transform\b/.test(String(headerOf(headers, 'cache-control') ?? ''))) return false
     // Whoever stores the answer must know that it could have been another one.
-    const vary = [this.getHeader('vary'), headerOf(headers, 'vary')].filter((v) => v !== undefined).join(', ')
-    this.setHeader('vary', vary === '' ? 'Accept-Encoding' : `${vary}, Accept-Encoding`)
-    if (headerOf(headers, 'vary') !== undefined) deleteHeader(headers, 'vary')
+    const { vary } = this.edgeHeaders
+    this.edgeHeaders.vary = vary === undefined ? 'Accept-Encoding' : `${vary}, Accept-Encoding`
     return acceptsGzip(this.req.headers['accept-encoding'])
   }
 
@@ -104,8 +102,4 @@ function packedHeaders(headers: Headers, length: number): Headers {
 function headerOf(headers: Headers, wanted: string): string | number | string[] | undefined {
   for (const name in headers) if (name.length === wanted.length && name.toLowerCase() === wanted) return headers[name]
   return undefined
-}
-
-function deleteHeader(headers: Headers, wanted: string): void {
-  for (const name in headers) if (name.toLowerCase() === wanted) delete headers[name]
 }

@@ -4,7 +4,7 @@ import type { DestinationStream, Logger } from 'pino'
 import type { Config } from '../../config/index.ts'
 import type { TiersObserver } from '../../tiers/telemetry.ts'
 import { createCounters } from './counters.ts'
-import { createLog } from './logs.ts'
+import { createLogs } from './logs.ts'
 import { createMetrics } from './metrics.ts'
 import { createObserver } from './observer.ts'
 import { createRequests, type StartRequest } from './requests.ts'
@@ -43,17 +43,18 @@ export function createTelemetry(config: Config['telemetry'], { service, region, 
   const metrics = createMetrics(otlpUrl, resource, config.tenantLabelsMax)
   const boundLabels = createBoundLabels(config.tenantLabelsMax)
   const count = createCounters(metrics.meter, boundLabels)
-  const log = createLog(config.logLevel, { service, region }, logTo)
+  const logs = createLogs(config.logLevel, { service, region }, logTo)
   return {
-    log,
+    log: logs.log,
     tracer: traces.tracer,
     meter: metrics.meter,
     observer: createObserver(traces, metrics.meter, count, boundLabels),
-    startRequest: createRequests(traces, metrics.meter, count, log),
+    startRequest: createRequests(traces, metrics.meter, count, logs.access),
     prometheusText: () => metrics.prometheusText(),
     async shutdown() {
       // Neither failing to reach a collector nor one of the two must keep the other from finishing.
       await Promise.allSettled([traces.shutdown(), metrics.shutdown()])
+      logs.close()
     },
   }
 }

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { createLog } from '../../gateway/telemetry/logs.ts'
+import { createLogs } from '../../gateway/telemetry/logs.ts'
 import { startGateway, type TestGateway } from '../edge/support/gateway.ts'
 import { World } from '../edge/support/world.ts'
 
@@ -64,7 +64,7 @@ test('no credential is ever logged', async () => {
 
 test('a field that is called like a secret is blotted out, wherever it stands', () => {
   const lines: string[] = []
-  const log = createLog('info', {}, { write: (line: string) => lines.push(line) })
+  const { log } = createLogs('info', {}, { write: (line: string) => lines.push(line) })
   log.info(
     { authorization: 'a-secret', headers: { apikey: 'b-secret' }, req: { headers: { cookie: 'c-secret' } } },
     'x',

@@ -5,8 +5,13 @@ export interface Stop {
   readonly asked: Promise<void>
   /** True after the second one: whoever stops things should not wait for politeness. */
   hurry(): boolean
+  /** Runs the step, or throws when a stop was asked for: a long start ends at its next step. */
+  throwIfAsked(step: () => void): void
+  isStop(error: unknown): boolean
   end(): void
 }
+
+class Stopped extends Error {}
 
 /** Turns Ctrl-C, once or more often, into one orderly stop. The handlers stay until the end, so no signal cuts it short. */
 export function onStop(): Stop {
@@ -23,6 +28,11 @@ export function onStop(): Stop {
   return {
     asked,
     hurry: () => count > 1,
+    throwIfAsked(step) {
+      if (count > 0) throw new Stopped('stopped')
+      step()
+    },
+    isStop: (error) => error instanceof Stopped,
     end() {
       for (const signal of SIGNALS) process.off(signal, handler)
     },

@@ -1,11 +1,11 @@
 import type { ClusterConfig } from '../../config/index.ts'
 import { InnkeeperError } from '../errors.ts'
 import { migrateRoom, type RoomMigration } from '../migrate/migrate-room.ts'
-import { adminSql, type AdminSql } from '../pg/admin.ts'
+import { type AdminSql, adminSql } from '../pg/admin.ts'
 import { quoteIdent } from '../quote.ts'
 import type { TicketKey } from '../room/keys.ts'
 import { installDatabase } from '../tenancy/install.ts'
-import { appLogin, APP_SCHEMA, installRoles } from '../tenancy/roles.ts'
+import { APP_SCHEMA, appLogin, installRoles } from '../tenancy/roles.ts'
 import type { Isolation, Placement, TenantId } from '../types.ts'
 import { SCHEMAS_DATABASE, SHARED_DATABASE } from './naming.ts'
 
@@ -63,8 +63,14 @@ export function createRoomMaker(options: RoomMakerOptions): RoomMaker {
     }
     await installDatabase(admin(name), login.user, keys)
   }
-  const migrate = async (database: string, schema: string) =>
-    migrateRoom(admin(database), schema, { ...(await options.migration()), app: login.user })
+  const migrate = async (database: string, schema: string) => {
+    try {
+      return await migrateRoom(admin(database), schema, { ...(await options.migration()), app: login.user })
+    } finally {
+      // Dedicated databases are many and seldom visited: no connection waits in one.
+      if (!isManyTenants(database)) await forget(database)
+    }
+  }
 
   return {
     cluster: cluster.name,
@@ -84,7 +90,6 @@ export function createRoomMaker(options: RoomMakerOptions): RoomMaker {
       if (isolation === 'database') await createDatabase(database)
       if (isolation !== 'shared') await migrate(database, schema)
       await openFence(admin(database), tenant, placement)
-      // A dedicated database is visited by the control plane once in a while; its connections need not wait for that.
       if (isolation === 'database') await forget(database)
     },
     async removeRoom(tenant, { database, schema, isolation }) {
@@ -105,6 +110,10 @@ export function createRoomMaker(options: RoomMakerOptions): RoomMaker {
       await Promise.all([...pools.keys()].map(forget))
     },
   }
+}
+
+function isManyTenants(database: string): boolean {
+  return database === SHARED_DATABASE || database === SCHEMAS_DATABASE
 }
 
 async function openFence(sql: AdminSql, tenant: TenantId, placement: Placement): Promise<void> {
@@ -134,7 +143,8 @@ async function removeRows(sql: AdminSql, schema: string, tenant: TenantId): Prom
           blocked.push(table)
         }
       }
-      if (blocked.length === left.length) throw new Error(`rows of ${blocked.join(', ')} refer to each other in a circle`)
+      if (blocked.length === left.length)
+        throw new Error(`rows of ${blocked.join(', ')} refer to each other in a circle`)
       left = blocked
     }
   })

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import type { Isolation, Placement, TenantId } from '../types.ts'
 import { APP_SCHEMA } from '../tenancy/roles.ts'
+import type { Isolation, Placement, TenantId } from '../types.ts'
 
 /** The database that holds the shared pool, and the one that holds the schemas, in every cluster that hosts them. */
 export const SHARED_DATABASE = 'innkeeper_shared'

@@ -8,7 +8,7 @@ import type { RestRoom } from './room.ts'
 import { newParams } from './sql/params.ts'
 import { readSql } from './sql/read.ts'
 import { scopeOf } from './sql/scope.ts'
-import type { AnswerRow } from './sql/statement.ts'
+import { answerOf } from './sql/statement.ts'
 
 /** GET and HEAD of a table: read the request, write its one statement, run it, pass the text on. */
 export async function readTable(c: Context, room: RestRoom): Promise<Response> {
@@ -20,7 +20,7 @@ export async function readTable(c: Context, room: RestRoom): Promise<Response> {
   const scope = scopeOf({ catalogue, params: newParams(), maxRows: room.maxRows }, table)
   const withBody = c.req.method !== 'HEAD'
   const statement = readSql(scope, root, { format, count: prefer.count, withBody })
-  const { rows } = await room.run(statement.query, { readOnly: true, signal: c.req.raw.signal })
+  const result = await room.run(statement.query, { readOnly: true, signal: c.req.raw.signal })
   const wish = { format, prefer, csvHeader: statement.csvHeader }
-  return respondRead(c, rows[0] as unknown as AnswerRow, root.offset, wish)
+  return respondRead(c, answerOf(result), root.offset, wish)
 }

@@ -130,6 +130,12 @@ describe('requests that cannot be read', () => {
     expect(await ask(`/tickets?${query}`)).toMatchObject([400, { code: 'PGRST100' }])
   })
 
+  it('an aggregate is PGRST123', async () => {
+    for (const name of ['sum', 'avg', 'min', 'max', 'count']) {
+      expect(await ask(`/tickets?select=amount.${name}()`)).toMatchObject([400, { code: 'PGRST123' }])
+    }
+  })
+
   it('strict handling refuses what it does not know', async () => {
     const strict = { headers: { prefer: 'handling=strict, foo=bar' } }
     expect(await ask('/tags', strict)).toMatchObject([400, { code: 'PGRST122' }])

@@ -42,6 +42,7 @@ export const ERROR_WORDS: readonly (readonly [code: string, status: number, mean
   ['PGRST119', 400, 'Spreading a resource that is not to-one.'],
   ['PGRST120', 400, 'An embedded resource can only be filtered by is.null and not.is.null.'],
   ['PGRST122', 400, 'With handling=strict: a preference that is not known.'],
+  ['PGRST123', 400, 'Aggregates other than count() are not served.'],
   ['PGRST124', 400, 'More rows than max-affected allows. The write is rolled back.'],
   ['PGRST200', 400, 'No foreign key relates the two tables.'],
   ['PGRST201', 300, 'More than one foreign key does; the details name them for a hint.'],

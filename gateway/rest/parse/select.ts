@@ -1,4 +1,5 @@
 import { BOUNDS, type Embed, emptyNode, type SelectItem } from '../ast.ts'
+import { RestError } from '../errors.ts'
 import { type Cursor, cursorOf, eat, expect, fail, isAtEnd, peek } from './cursor.ts'
 import { parseName, parsePath } from './field.ts'
 
@@ -40,13 +41,22 @@ function parseItem(cursor: Cursor, counts: Counts): SelectItem {
     alias = name
     name = parseName(cursor)
   }
-  if (eat(cursor, '.count()') || (name === 'count' && eat(cursor, '()')))
-    return { kind: 'count', alias: alias ?? 'count' }
+  if (name === 'count' && eat(cursor, '()')) return { kind: 'count', alias: alias ?? 'count' }
   if (peek(cursor) === '(' || peek(cursor) === '!') return parseEmbed(cursor, name, alias, false, counts)
   const path = parsePath(cursor)
+  if (peek(cursor) === '.') refuseAggregate(cursor)
   const cast = eat(cursor, '::') ? parseCast(cursor) : null
   skipSpace(cursor)
   return { kind: 'field', field: { name, path }, alias, cast }
+}
+
+/** Of the aggregates only a count of rows is served: the others read as much as they like for a single number. */
+function refuseAggregate(cursor: Cursor): void {
+  for (const name of ['sum', 'avg', 'min', 'max', 'count']) {
+    if (cursor.text.startsWith(`.${name}()`, cursor.at)) {
+      throw new RestError(400, 'PGRST123', 'Use of aggregate functions is not allowed')
+    }
+  }
 }
 
 /** A type's name may hold spaces and brackets (`timestamp with time zone`, `int[]`): it is only looked up in a list. */

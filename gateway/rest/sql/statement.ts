@@ -1,4 +1,4 @@
-import type { SqlQuery } from '../../../tiers/types.ts'
+import type { QueryResult, SqlQuery } from '../../../tiers/types.ts'
 
 /** The one statement of a request. Its result is a single {@link AnswerRow}. */
 export interface Statement {
@@ -17,4 +17,10 @@ export interface AnswerRow {
   readonly total: string | null
   /** Of an insert with `return=headers-only`: the primary key's values, as a JSON array of text. */
   readonly location?: string | null
+}
+
+/** Reads the answer from a result; how a driver hands numbers over makes no difference. */
+export function answerOf({ rows }: QueryResult): AnswerRow {
+  const row = rows[0] as unknown as AnswerRow
+  return { ...row, page: Number(row.page) }
 }

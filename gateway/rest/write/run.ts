@@ -4,7 +4,7 @@ import type { Table } from '../catalogue/types.ts'
 import { notSingular, RestError } from '../errors.ts'
 import { respondWrite } from '../respond.ts'
 import type { RestRoom } from '../room.ts'
-import type { AnswerRow, Statement } from '../sql/statement.ts'
+import { type AnswerRow, answerOf, type Statement } from '../sql/statement.ts'
 import type { WriteRequest } from './request.ts'
 
 type Check = (result: QueryResult) => void
@@ -21,8 +21,8 @@ export async function runWrite(
 ): Promise<Response> {
   const { signal } = c.req.raw
   const check = checkOf(c.req.method, request)
-  const { rows } = await room.run(query, { readOnly: false, signal, ...(check !== null && { check }) })
-  return respond(c, request, rows[0] as unknown as AnswerRow, csvHeader)
+  const result = await room.run(query, { readOnly: false, signal, ...(check !== null && { check }) })
+  return respond(c, request, answerOf(result), csvHeader)
 }
 
 /**
@@ -44,8 +44,8 @@ function checkOf(method: string, request: WriteRequest): Check | null {
   const most = prefer.handling === 'strict' && method !== 'POST' ? prefer.maxAffected : null
   const singular = isSingular(request)
   if (!singular && most === null) return null
-  return function checkRows({ rows }) {
-    const { page, total } = rows[0] as unknown as AnswerRow
+  return function checkRows(result) {
+    const { page, total } = answerOf(result)
     const written = Number(total)
     if (most !== null && written > most) {
       const message = 'Query result exceeds max-affected preference constraint'

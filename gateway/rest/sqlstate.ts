@@ -89,12 +89,16 @@ function cleanDetail(detail: string, schema: string): string | null {
     if (second === -1) return null
     cleaned = `Key (${detail.slice(KEY_START.length, values)})=(${detail.slice(second + 2)}`
   }
-  cleaned = withoutTenancy(cleaned, schema)
-  return cleaned.includes(TENANT_COLUMN) ? null : cleaned
+  return cleaned.includes(TENANT_COLUMN) ? null : withoutTenancy(cleaned, schema)
 }
+
+const HIDDEN = 'hidden column'
 
 /** Constraint names are made of column names, and names of types and tables carry the schema's. */
 function withoutTenancy(text: string, schema: string): string {
-  const bare = text.replaceAll(`${TENANT_COLUMN}_`, '').replaceAll(`_${TENANT_COLUMN}`, '')
+  const bare = text
+    .replaceAll(`${TENANT_COLUMN}_`, '')
+    .replaceAll(`_${TENANT_COLUMN}`, '')
+    .replaceAll(TENANT_COLUMN, HIDDEN)
   return schema === '' ? bare : bare.replaceAll(`"${schema}".`, '').replaceAll(`${schema}.`, '')
 }

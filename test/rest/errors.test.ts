@@ -136,6 +136,19 @@ describe('requests that cannot be read', () => {
     }
   })
 
+  it.each([
+    '"{room}":id',
+    'custom->"{room}"',
+    '"x""{room}""y":customers(id)',
+    'a%00b:id',
+    'custom->""',
+    '"{room}":count()',
+  ])('the client names nothing that would become the name of a room: select=%s', async (select) => {
+    const [status, body] = await ask(`/tickets?select=${select}`)
+    expect([status, JSON.stringify(body)]).toEqual([400, expect.stringContaining('PGRST100')])
+    expect(JSON.stringify(body)).not.toContain('room_b7')
+  })
+
   it('strict handling refuses what it does not know', async () => {
     const strict = { headers: { prefer: 'handling=strict, foo=bar' } }
     expect(await ask('/tags', strict)).toMatchObject([400, { code: 'PGRST122' }])
@@ -182,6 +195,7 @@ describe("the database's own errors", () => {
       'Key (id)=(1) is still referenced from table "tickets".',
     ],
     [`Key (email, tenant_id)=(x, ${RIVAL}) already exists.`, null],
+    [`Key (tenant_id, at)=(${RIVAL}, 1) conflicts with existing key (tenant_id, at)=(${RIVAL}, 1).`, null],
     [`Failing row contains (${RIVAL}, 7, null).`, null],
     ['Something else in room_b7.tickets', 'Something else in tickets'],
   ])('the detail "%s" is shown as "%s"', (detail, shown) => {
@@ -197,6 +211,11 @@ describe("the database's own errors", () => {
     expect(fromDatabaseError(raised('22P02', 'invalid input value for enum room_b7.s: "x"'), 'room_b7')?.message).toBe(
       'invalid input value for enum s: "x"',
     )
+  })
+
+  it('no message names the hidden column', () => {
+    const error = raised('23502', 'null value in column "tenant_id" of relation "tags" violates not-null constraint')
+    expect(fromDatabaseError(error, 's')?.message).not.toContain('tenant_id')
   })
 
   it.each<[string, number | null]>([

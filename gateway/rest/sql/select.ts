@@ -1,4 +1,4 @@
-import { quoteIdent } from '../../../tiers/quote.ts'
+import { isQuotable, quoteIdent } from '../../../tiers/quote.ts'
 import { findEmbed, type Node, type OrderTerm, type SelectItem } from '../ast.ts'
 import { notEmbedded, parseError } from '../errors.ts'
 import { embeddedOrderSql, embedSql } from './embed.ts'
@@ -72,8 +72,14 @@ function columnSql(scope: Scope, name: string): OutputColumn {
   return { name, sql: `${scope.alias}.${quoteIdent(name)}` }
 }
 
+/** @throws RestError PGRST100 for an alias that cannot be one: unlike all other names these are the client's own */
 export function columnListSql(columns: readonly OutputColumn[]): string {
-  return columns.map(({ name, sql }) => `${sql} as ${quoteIdent(name)}`).join(', ')
+  return columns
+    .map(({ name, sql }) => {
+      if (!isQuotable(name)) throw parseError('An alias or a JSON key cannot be used as a name in the answer')
+      return `${sql} as ${quoteIdent(name)}`
+    })
+    .join(', ')
 }
 
 /** ORDER BY, LIMIT and OFFSET of one level; no list is longer than the tier's ceiling, wherever it stands. */

@@ -1,8 +1,8 @@
-import { DatabaseError } from 'pg'
 import type { FieldDef } from 'pg'
-import { prepareValue } from './values.ts'
-import type { ParserSet } from './values.ts'
+import { DatabaseError } from 'pg'
 import type { StatementCache } from './statement-cache.ts'
+import type { ParserSet } from './values.ts'
+import { prepareValue } from './values.ts'
 
 /** One statement of a batch. */
 export interface Step {

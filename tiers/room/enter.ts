@@ -10,43 +10,36 @@ export interface EnterTimeouts {
   readonly idleMs: number
 }
 
-const ENTER = 'select tenancy.enter($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)'
-
 /** Clears what an earlier tenant's statement may have left in the session. */
 export const RESET_STEP: Step = { text: 'reset all', params: [], prepared: true, rows: 'none' }
 
-export function enterStep(key: TicketKey, facts: TicketFacts, timeouts: EnterTimeouts): Step {
+// The search path beside it is for raw SQL in a schema of the tenant's own; the shared rooms have theirs from the role.
+// `enter` cannot set it, because its own path is put back when it returns.
+const PATH = `set_config('search_path', $3, true)`
+const ENTER = 'select tenancy.enter($1, $2, $3)'
+const ENTER_SCHEMA = `select tenancy.enter($1, $2, $4), ${PATH}`
+const ENTER_INTERACTIVE = 'select tenancy.enter($1, $2, $3, $4, $5, $6)'
+const ENTER_SCHEMA_INTERACTIVE = `select tenancy.enter($1, $2, $4, $5, $6, $7), ${PATH}`
+
+/** @param ownSchema the tenant's own schema, or null where rooms share one */
+export function enterStep(
+  key: TicketKey,
+  facts: TicketFacts,
+  timeouts: EnterTimeouts,
+  ownSchema: string | null = null,
+): Step {
   const ticket = signTicket(key, facts)
-  return {
-    text: ENTER,
-    params: [
-      ticket.kid,
-      ticket.mac,
-      facts.tenant,
-      facts.epoch,
-      ticket.deadlineMs,
-      ticket.nonce,
-      facts.readOnly,
-      facts.isolationLevel,
-      timeouts.statementMs,
-      timeouts.lockMs,
-      timeouts.idleMs,
-      opaqueName(facts.tenant),
-      facts.claims,
-    ],
-    prepared: true,
-    rows: 'none',
-  }
+  const interactive = timeouts.idleMs > 0
+  const params: unknown[] = [ticket.text, ticket.mac]
+  if (ownSchema !== null) params.push(`"${ownSchema}", pg_temp`)
+  params.push(String(timeouts.statementMs))
+  if (interactive) params.push(String(timeouts.lockMs), String(timeouts.idleMs), opaqueName(facts.tenant))
+  return { text: textOf(ownSchema !== null, interactive), params, prepared: true, rows: 'none' }
 }
 
-/** Sets the path for raw SQL in a schema of the tenant's own; the shared rooms have it from their role. */
-export function searchPathStep(schema: string): Step {
-  return {
-    text: `select set_config('search_path', $1, true)`,
-    params: [`"${schema}", pg_temp`],
-    prepared: true,
-    rows: 'none',
-  }
+function textOf(schema: boolean, interactive: boolean): string {
+  if (schema) return interactive ? ENTER_SCHEMA_INTERACTIVE : ENTER_SCHEMA
+  return interactive ? ENTER_INTERACTIVE : ENTER
 }
 
 /** Tenants share a database role and so see each other's application names: this one tells them nothing. */

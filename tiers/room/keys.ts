@@ -1,4 +1,4 @@
-import { createHash, hkdfSync } from 'node:crypto'
+import { createHash, createHmac, hkdfSync } from 'node:crypto'
 
 /** A key under which tickets are signed, with the name by which a database knows it. */
 export interface TicketKey {
@@ -15,4 +15,9 @@ export function ticketKey(regionKey: Buffer, cluster: string): TicketKey {
   const key = Buffer.from(hkdfSync('sha256', regionKey, 'innkeeper', `ticket:${cluster}`, 32))
   const kid = createHash('sha256').update('kid').update(key).digest('hex').slice(0, 16)
   return { kid, key }
+}
+
+/** The key of one database's tickets, so that a ticket names its database by the key it was signed with. */
+export function databaseKey(key: TicketKey, database: string): Buffer {
+  return createHmac('sha256', key.key).update(`database:${database}`).digest()
 }

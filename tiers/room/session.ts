@@ -145,7 +145,8 @@ class OpenTransaction {
   }
 
   async #execute(statement: Statement): Promise<QueryResult> {
-    if (this.#ended) throw new InnkeeperError('no_tenant', 'The transaction has ended', { hint: 'Await every statement.' })
+    if (this.#ended)
+      throw new InnkeeperError('no_tenant', 'The transaction has ended', { hint: 'Await every statement.' })
     const entered = this.#entered
     if (entered === null) return this.#open(statement)
     const { lease, tenant } = entered
@@ -160,7 +161,8 @@ class OpenTransaction {
     )
     this.#entered = { lease, tenant }
     this.#state = outcome.state
-    const overtime = () => this.#overtime.abort(new InnkeeperError('statement_timeout', 'The transaction was open too long'))
+    const overtime = () =>
+      this.#overtime.abort(new InnkeeperError('statement_timeout', 'The transaction was open too long'))
     this.#timer = setTimeout(overtime, this.#deps.transactionTimeoutMs(tenant.tier))
     return this.#result(outcome, lease, tenant)
   }

@@ -1,9 +1,9 @@
 import type { Limits } from '../../config/index.ts'
+import type { Step } from '../pg/batch.ts'
 import type { ParserSet } from '../pg/values.ts'
 import { standardParsers } from '../pg/values.ts'
-import type { Step } from '../pg/batch.ts'
 import type { IsolationLevel, SqlQuery, TransactionOptions } from '../types.ts'
-import { enterStep, RESET_STEP, searchPathStep } from './enter.ts'
+import { enterStep, RESET_STEP } from './enter.ts'
 import type { PlacedTenant, RoomBatch } from './entrance.ts'
 import type { TicketKey } from './keys.ts'
 
@@ -14,7 +14,7 @@ export interface Statement extends SqlQuery {
 }
 
 export interface StepMaker {
-  /** The steps before the application's own: clean session, entrance, and for a schema of its own the search path. */
+  /** The steps before the application's own: a clean session, and the entrance. */
   opening(tenant: PlacedTenant, interactive: boolean, options: TransactionOptions, claims: string): Step[]
   statement(tenant: PlacedTenant, statement: Statement): Step
 }
@@ -47,10 +47,10 @@ export function createStepMaker(deps: StepMakerDeps): StepMaker {
           lockMs: limits.lockTimeoutMs,
           idleMs: interactive ? limits.idleInTransactionTimeoutMs : 0,
         },
+        isolation === 'schema' ? schema : null,
       )
       const steps: Step[] = [RESET_STEP, enter]
       if (interactive) steps.unshift({ text: BEGIN[isolationLevel], params: [], prepared: true, rows: 'none' })
-      if (isolation === 'schema') steps.push(searchPathStep(schema))
       return prepared ? steps : steps.map((s) => ({ ...s, prepared: false }))
     },
     statement(tenant, statement) {

@@ -1,6 +1,6 @@
 import { createHmac, randomUUID } from 'node:crypto'
 import type { IsolationLevel, TenantId } from '../types.ts'
-import type { TicketKey } from './keys.ts'
+import { databaseKey, type TicketKey } from './keys.ts'
 
 /** What a ticket vouches for. */
 export interface TicketFacts {
@@ -14,31 +14,26 @@ export interface TicketFacts {
 }
 
 export interface Ticket {
-  readonly kid: string
+  readonly text: string
   readonly mac: Buffer
-  readonly deadlineMs: number
-  readonly nonce: string
 }
 
-/** Long enough for clocks that differ a little; a ticket is used within milliseconds of being made. */
+/** Long enough for clocks that differ a little; a ticket is used within about a second of being made. */
 const TICKET_LIFE_MS = 15_000
-const LABEL = Buffer.from('innkeeper-ticket-1')
 
-/** Signs a ticket. The layout is the one that `tenancy.enter` rebuilds: fixed-width fields, then length-prefixed ones. */
+/**
+ * Signs a ticket: lines, in the order in which `tenancy.enter` reads them. None can hold a line break, the claims because
+ * JSON escapes it, so that there is one way to read the text that was signed.
+ */
 export function signTicket(key: TicketKey, facts: TicketFacts, nowMs = Date.now()): Ticket {
-  const deadlineMs = nowMs + TICKET_LIFE_MS
-  const nonce = randomUUID()
-  const fixed = Buffer.allocUnsafe(49)
-  fixed.write(facts.tenant.replaceAll('-', ''), 0, 'hex')
-  fixed.writeBigInt64BE(BigInt(facts.epoch), 16)
-  fixed.writeBigInt64BE(BigInt(deadlineMs), 24)
-  fixed.write(nonce.replaceAll('-', ''), 32, 'hex')
-  fixed[48] = facts.readOnly ? 1 : 0
-  const mac = createHmac('sha256', key.key).update(LABEL).update(fixed)
-  for (const text of [facts.isolationLevel, facts.database, facts.claims]) {
-    const length = Buffer.allocUnsafe(4)
-    length.writeInt32BE(Buffer.byteLength(text))
-    mac.update(length).update(text)
-  }
-  return { kid: key.kid, mac: mac.digest(), deadlineMs, nonce }
+  const text = [
+    key.kid,
+    facts.tenant,
+    facts.epoch,
+    Math.ceil((nowMs + TICKET_LIFE_MS) / 1000),
+    `${facts.readOnly ? 'ro' : 'rw'} ${facts.isolationLevel}`,
+    randomUUID(),
+    facts.claims,
+  ].join('\n')
+  return { text, mac: createHmac('sha256', databaseKey(key, facts.database)).update(text).digest() }
 }

@@ -33,7 +33,14 @@ const FUNCTIONS = [
   'database\\_to\\_xml%',
 ] as const
 
-const RELATIONS = ['pg\\_stat%', 'pg\\_locks', 'pg\\_prepared\\_%', 'pg\\_cursors', 'pg\\_largeobject%', 'pg\\_file\\_settings'] as const
+const RELATIONS = [
+  'pg\\_stat%',
+  'pg\\_locks',
+  'pg\\_prepared\\_%',
+  'pg\\_cursors',
+  'pg\\_largeobject%',
+  'pg\\_file\\_settings',
+] as const
 
 /** The planner's estimates of a table that tenants share: how many rows everyone has in it. */
 const HIDDEN_CLASS_COLUMNS = ['reltuples', 'relpages', 'relallvisible', 'relallfrozen']

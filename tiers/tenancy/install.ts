@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import type { AdminSql } from '../pg/admin.ts'
 import { quoteIdent } from '../quote.ts'
-import type { TicketKey } from '../room/keys.ts'
+import { databaseKey, type TicketKey } from '../room/keys.ts'
 import { applySqlFiles } from '../sql-files.ts'
 import { harden } from './harden.ts'
 import { INSTALL_LOCK, OWNER, TENANCY, TRIGGER } from './roles.ts'
@@ -35,11 +35,13 @@ export async function installDatabase(sql: AdminSql, app: string, keys: readonly
       `grant execute on function tenancy.tenant_id(), tenancy.claims(), tenancy.room_version(text) to ${quoteIdent(app)}, ${TRIGGER}, ${OWNER}`,
     )
     await tx.unsafe(
-      `grant execute on function tenancy.enter(text, bytea, uuid, bigint, bigint, uuid, boolean, text, int, int, int, text, text) to ${quoteIdent(app)}`,
+      `grant execute on function tenancy.enter(text, bytea, text, text, text, text) to ${quoteIdent(app)}`,
     )
     for (const key of keys) {
-      await tx`insert into tenancy.ticket_keys (kid, inner_pad, outer_pad)
-               select ${key.kid}, tenancy.pad(${key.key}, 54), tenancy.pad(${key.key}, 92)
+      const own = databaseKey(key, database)
+      await tx`insert into tenancy.ticket_keys (kid, inner_pad, outer_pad, context_inner, context_outer)
+               select ${key.kid}, tenancy.pad(${own}, 54), tenancy.pad(${own}, 92), c.inner_pad, c.outer_pad
+               from tenancy.context_key c
                on conflict (kid) do nothing`
     }
     await tx`delete from tenancy.ticket_keys where kid <> all(${keys.map((k) => k.kid)})`

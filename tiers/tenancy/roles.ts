@@ -42,7 +42,9 @@ export async function installRoles(sql: AdminSql, login: AppLogin): Promise<void
     }
     if (!have.has(login.user)) await tx.unsafe(`create role ${app} login noinherit`)
     const [quoted] = await tx<{ password: string }[]>`select quote_literal(${login.password}) as password`
-    await tx.unsafe(`alter role ${app} login nosuperuser nocreatedb nocreaterole noreplication password ${quoted!.password}`)
+    await tx.unsafe(
+      `alter role ${app} login nosuperuser nocreatedb nocreaterole noreplication password ${quoted!.password}`,
+    )
     const defaults = [
       `search_path = ${APP_SCHEMA}, pg_temp`,
       // A backstop; every transaction sets its tier's own.

@@ -1,4 +1,5 @@
-import type { ServerOptions, ServerResponse } from 'node:http'
+import { createServer, type Server, type ServerOptions, type ServerResponse } from 'node:http'
+import { getRequestListener } from '@hono/node-server'
 import { getPath as decodedPath } from 'hono/utils/url'
 import type { Redis } from 'ioredis'
 import type { Config } from '../../config/index.ts'
@@ -26,6 +27,8 @@ import { createSharedUsage } from './shared-usage.ts'
 import { tenant } from './tenant.ts'
 import { tenantlessPath } from './tenant-path.ts'
 
+type FetchCallback = Parameters<typeof getRequestListener>[0]
+
 export interface EdgeOptions {
   /** Of a gateway: its role names the region. */
   readonly config: Config
@@ -48,10 +51,15 @@ export interface Edge {
   readonly middleware: readonly GatewayMiddleware[]
   readonly onError: (error: Error, c: GatewayContext) => Response
   readonly notFound: (c: GatewayContext) => Response
-  /** For requests that Node's adaptor cannot even make a Request of: a bad Host, a bad URL. */
-  readonly onListenerError: (error: unknown) => Response
-  /** For `createServer`: limits on headers and their arrival, and compression. */
+  /** Of {@link createServer}, for who makes the server otherwise. */
   readonly serverOptions: ServerOptions
+  /** Of {@link createServer}: answers what cannot be made a Request of, such as a bad Host. */
+  readonly onListenerError: (error: unknown) => Response
+  /**
+   * The HTTP server for `app.fetch`, not listening yet: limits on headers and on how long they take, compression, and a
+   * problem document for every failure.
+   */
+  readonly createServer: (fetch: FetchCallback) => Server
   /** First step of a shutdown, beside `server.close()`: waits for requests under way, at most `http.drainMs`. */
   drain(): Promise<void>
   /** Last step, when no request is left. */
@@ -68,6 +76,7 @@ export function createEdge(options: EdgeOptions): Edge {
   const shared = redis === undefined ? null : createSharedUsage({ redis, region, log, now })
   const verifyJwt = createVerifyJwt(config.jwt, now)
 
+  const answers = createOnError(log)
   const middleware = middlewareInOrder({
     requestId: requestId(),
     observe: observe(telemetry, peers),
@@ -85,19 +94,25 @@ export function createEdge(options: EdgeOptions): Edge {
     }),
   })
 
+  const { headerBytesMax, headersTimeoutMs, requestTimeoutMs } = config.http
+  const serverOptions: ServerOptions = {
+    // Its constructor takes Node's own request alone, and that is what Node gives it.
+    ServerResponse: GzipResponse as typeof ServerResponse,
+    maxHeaderSize: headerBytesMax,
+    // Node refuses to start where the head may take longer than the whole.
+    headersTimeout: Math.min(headersTimeoutMs, requestTimeoutMs),
+    requestTimeout: requestTimeoutMs,
+  }
+
   return {
     getPath: config.identify.strategies.includes('path') ? tenantlessPath : decodedPath,
     middleware,
-    ...createOnError(log),
-    serverOptions: {
-      // Its constructor takes Node's own request alone, and that is what Node gives it.
-      ServerResponse: GzipResponse as typeof ServerResponse,
-      maxHeaderSize: config.http.headerBytesMax,
-      // Node refuses to start where the head may take longer than the whole.
-      headersTimeout: Math.min(config.http.headersTimeoutMs, config.http.requestTimeoutMs),
-      requestTimeout: config.http.requestTimeoutMs,
-      requireHostHeader: true,
-    },
+    onError: answers.onError,
+    notFound: answers.notFound,
+    onListenerError: answers.onListenerError,
+    serverOptions,
+    createServer: (fetch) =>
+      createServer(serverOptions, getRequestListener(fetch, { errorHandler: answers.onListenerError })),
     drain: () => inFlight.drain(config.http.drainMs),
     async close() {
       inFlight.close()

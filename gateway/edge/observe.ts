@@ -1,7 +1,8 @@
+import { InnkeeperError } from '../../tiers/errors.ts'
+import type { Failure } from '../telemetry/requests.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import type { GatewayContext, GatewayMiddleware } from './env.ts'
 import type { Peers } from './peer.ts'
-import { asInnkeeperError } from './problem.ts'
 
 /**
  * Follows the request until its answer has left: by the response's `close` event, since a handler is done long before a
@@ -42,8 +43,19 @@ export function observe(telemetry: Telemetry, peers: Peers): GatewayMiddleware {
       await observed.within(next)
       end(c.res.status, 0, 0)
     }
-    if (c.error !== undefined) observed.setError(asInnkeeperError(c.error))
+    if (c.error !== undefined) observed.setError(failureOf(c.error))
   }
+}
+
+/** PostgREST's own codes and SQLSTATEs: a closed set, as a metric's label must be. */
+const DIALECT_CODE = /^(?:PGRST[0-9X]\d{2}|[0-9A-Z]{5})$/
+
+/** What went wrong, by code. The data API answers its own errors, in its dialect; anything else unknown is our fault. */
+function failureOf(error: Error & { code?: unknown; status?: unknown }): Failure {
+  if (error instanceof InnkeeperError) return error
+  const { code, status } = error
+  if (typeof code !== 'string' || !DIALECT_CODE.test(code)) return { code: 'internal', owner: 'platform' }
+  return { code, owner: typeof status === 'number' && status < 500 ? 'client' : 'upstream' }
 }
 
 /** The names in the query string, sorted and joined: a filter's column is worth logging, its value is not ours to keep. */

@@ -1,6 +1,6 @@
 import { type Meter, ROOT_CONTEXT, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
 import type { Logger } from 'pino'
-import type { InnkeeperError } from '../../tiers/errors.ts'
+import type { FaultOwner } from '../../tiers/errors.ts'
 import { type TenantAttributes, tenantAttributes } from '../../tiers/telemetry.ts'
 import type { Tenant } from '../../tiers/types.ts'
 import type { Count } from './counters.ts'
@@ -26,10 +26,16 @@ export interface RequestEnd {
   readonly clientIp: string | null
 }
 
+/** What a request failed of: an InnkeeperError, or the data API's own error with a code of its dialect. */
+export interface Failure {
+  readonly code: string
+  readonly owner: FaultOwner
+}
+
 /** One request, as telemetry follows it. */
 export interface ObservedRequest {
   setTenant(tenant: Tenant): void
-  setError(error: InnkeeperError): void
+  setError(failure: Failure): void
   /** Runs the function where its spans become children of the request's. */
   within<T>(fn: () => T): T
   /** Once, when the answer has left or the client has. */
@@ -49,7 +55,7 @@ export function createRequests(traces: Traces, meter: Meter, count: Count, log: 
     const startedMs = performance.now()
     const scope: RequestScope = { tenant: null }
     const remote = traceparent === null ? null : parseTraceparent(traceparent)
-    let error: InnkeeperError | null = null
+    let error: Failure | null = null
     let span: Span | null = null
     let context = ROOT_CONTEXT
     if (traces.enabled) {
@@ -94,9 +100,7 @@ export function createRequests(traces: Traces, meter: Meter, count: Count, log: 
             bytes_in: facts.bytesIn,
             bytes_out: facts.bytesOut,
             client_ip: facts.clientIp,
-            ...(error === null
-              ? {}
-              : { error: (error as InnkeeperError).code, owner: (error as InnkeeperError).owner }),
+            ...(error === null ? {} : { error: (error as Failure).code, owner: (error as Failure).owner }),
           },
           'request',
         )
@@ -105,7 +109,7 @@ export function createRequests(traces: Traces, meter: Meter, count: Count, log: 
   }
 }
 
-function endSpan(span: Span, facts: RequestEnd, error: InnkeeperError | null): void {
+function endSpan(span: Span, facts: RequestEnd, error: Failure | null): void {
   span.setAttributes({ 'http.response.status_code': facts.status, 'url.path': facts.path })
   if (error !== null) span.setAttributes({ 'error.type': error.code, 'error.owner': error.owner })
   if (facts.status >= 500)
@@ -127,7 +131,7 @@ interface TenantLabels {
 }
 
 /** The labels of a request, made once for each tenant and outcome. A histogram knows no tenants: fifteen series each. */
-function createLabels(): (tenant: TenantAttributes, status: number, error: InnkeeperError | null) => [Labels, Labels] {
+function createLabels(): (tenant: TenantAttributes, status: number, error: Failure | null) => [Labels, Labels] {
   const made = new WeakMap<TenantAttributes, TenantLabels>()
   return function labelsOf(tenant, status, error) {
     let labels = made.get(tenant)

@@ -1,3 +1,4 @@
+import { Hono } from 'hono'
 import { expect, test } from 'vitest'
 import { createTelemetry } from '../../gateway/telemetry/telemetry.ts'
 import { type TenantAttributes, tenantAttributes } from '../../tiers/telemetry.ts'
@@ -91,4 +92,28 @@ test('two gateways in one process have metrics of their own', async () => {
   a.observer.count('db.rows', 1, {})
   expect(await b.prometheusText()).not.toContain('db_rows_total')
   await Promise.all([a.shutdown(), b.shutdown()])
+})
+
+test("the data API's own errors are counted by their code, and what nobody knows as internal", async () => {
+  const gateway = await startGateway({
+    world,
+    routes(app) {
+      const fail = (fields: object) => () => {
+        throw Object.assign(new Error('x'), fields)
+      }
+      const rest = new Hono()
+      rest.get('/single', fail({ code: 'PGRST116', status: 406 }))
+      rest.get('/unique', fail({ code: '23505', status: 409 }))
+      rest.get('/odd', fail({ code: 'ann@example.com', status: 400 }))
+      rest.onError((error, c) => c.text('no', (error as unknown as { status: 400 }).status))
+      app.route('/rest', rest)
+    },
+  })
+  const key = world.key(world.tenant('dialect'))
+  for (const path of ['/rest/single', '/rest/unique', '/rest/odd']) await gateway.ask(path, { apikey: key })
+  await expect.poll(() => gateway.logs.map((l) => l.error)).toEqual(['PGRST116', '23505', 'internal'])
+  const text = await gateway.telemetry.prometheusText()
+  expect(sample(text, 'http_requests_total', { error: 'PGRST116', owner: 'client', code: '4xx' })).toBe(1)
+  expect(text).not.toContain('ann@example.com')
+  await gateway.close()
 })

@@ -1,6 +1,5 @@
-import { createServer, request as httpRequest, type IncomingHttpHeaders, type Server } from 'node:http'
+import { request as httpRequest, type IncomingHttpHeaders, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { getRequestListener } from '@hono/node-server'
 import { Hono } from 'hono'
 import type { Config, ConfigInput } from '../../../config/index.ts'
 import { defineConfig, resolveConfig, secret } from '../../../config/index.ts'
@@ -98,10 +97,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<TestGa
   routes?.(app)
   app.onError(edge.onError)
   app.notFound(edge.notFound)
-  const server = createServer(
-    edge.serverOptions,
-    getRequestListener(app.fetch, { errorHandler: edge.onListenerError, overrideGlobalObjects: true }),
-  )
+  const server = edge.createServer(app.fetch)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
   return {

@@ -1,0 +1,58 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+import { expect, test } from 'vitest'
+
+const ROOT = resolve(import.meta.dirname, '../..')
+/** What each folder may import from, beside itself and packages. */
+const ALLOWED: Record<string, readonly string[]> = { config: [], tiers: ['config'], gateway: ['tiers', 'config'] }
+
+interface Import {
+  readonly file: string
+  readonly specifier: string
+}
+
+function sourcesOf(folder: string): string[] {
+  return readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+    .filter((f) => /\.(ts|js|mjs)$/.test(f) && !f.includes('node_modules') && !f.includes('template'))
+    .map((f) => join(ROOT, folder, f))
+}
+
+function importsOf(file: string): Import[] {
+  const text = readFileSync(file, 'utf8')
+  return [...text.matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].map((m) => ({ file, specifier: m[1]! }))
+}
+
+const all = Object.keys(ALLOWED).flatMap(sourcesOf).flatMap(importsOf)
+
+test('imports go one way: gateway, tiers, config', () => {
+  expect(all.length).toBeGreaterThan(200)
+  const wrong = all
+    .filter(({ specifier }) => specifier.startsWith('.'))
+    .map(({ file, specifier }) => ({
+      from: relative(ROOT, file),
+      to: relative(ROOT, resolve(dirname(file), specifier)),
+    }))
+    .filter(({ from, to }) => {
+      const [here, there] = [from.split('/')[0]!, to.split('/')[0]!]
+      // The command starts what was built, and the package's description is data.
+      if (there === 'dist' || to === 'package.json') return false
+      return here !== there && !ALLOWED[here]!.includes(there)
+    })
+  expect(wrong).toEqual([])
+})
+
+test('the data layer knows no HTTP', () => {
+  const http = all.filter(
+    ({ file, specifier }) =>
+      relative(ROOT, file).startsWith('tiers/') && /^(hono|@hono\/|node:https?$|undici)/.test(specifier),
+  )
+  expect(http).toEqual([])
+})
+
+test('only the configuration reads the environment', () => {
+  const readers = Object.keys(ALLOWED)
+    .flatMap(sourcesOf)
+    .filter((file) => /process\.env\b/.test(readFileSync(file, 'utf8')))
+    .map((file) => relative(ROOT, file))
+  expect(readers.filter((f) => !f.startsWith('config/'))).toEqual([])
+})

@@ -83,7 +83,8 @@ function read(payload: JWTPayload, config: JwtConfig): VerifiedJwt {
   if (typeof tenant !== 'string' || tenant === '') throw refused(`its claim ${config.tenantClaim} names no tenant`)
   const roles = words(at(payload, config.rolesClaim))
   const role = typeof payload.role === 'string' ? payload.role : roles[0]
-  const user = Object.freeze({ ...payload, roles, ...(role === undefined ? {} : { role }) })
+  // It is kept and shared between requests.
+  const user = deepFreeze({ ...payload, roles, ...(role === undefined ? {} : { role }) })
   return Object.freeze({ tenant, scopes: scopesOf(at(payload, config.scopeClaim)), user })
 }
 
@@ -111,6 +112,14 @@ function at(payload: JWTPayload, path: string): unknown {
 function words(claim: unknown): string[] {
   if (typeof claim === 'string') return claim.split(' ').filter(Boolean)
   return Array.isArray(claim) ? claim.filter((word) => typeof word === 'string') : []
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null) {
+    for (const inner of Object.values(value)) deepFreeze(inner)
+    Object.freeze(value)
+  }
+  return value
 }
 
 function reason(error: unknown): string {

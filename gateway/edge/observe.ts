@@ -1,3 +1,4 @@
+import { routePath } from 'hono/route'
 import { InnkeeperError } from '../../tiers/errors.ts'
 import type { Failure } from '../telemetry/requests.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
@@ -21,6 +22,7 @@ export function observe(telemetry: Telemetry, peers: Peers): GatewayMiddleware {
       observed.end({
         status,
         path: c.req.path,
+        route: () => routePath(c, -1),
         queryNames: () => queryNames(c),
         bytesIn,
         bytesOut,

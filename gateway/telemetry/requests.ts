@@ -19,6 +19,8 @@ export interface RequestStart {
 export interface RequestEnd {
   readonly status: number
   readonly path: string
+  /** The pattern that matched, such as `/rest/v1/:table`: few, where paths are many. */
+  readonly route: () => string
   /** The names alone: a value is often somebody's data. */
   readonly queryNames: () => string
   readonly bytesIn: number
@@ -84,7 +86,7 @@ export function createRequests(traces: Traces, meter: Meter, count: Count, log: 
         count('tenant.bytes_in_total', facts.bytesIn, tenant)
         count('tenant.bytes_out_total', facts.bytesOut, tenant)
         duration.record(ms / 1000, tierLabels)
-        if (span !== null) endSpan(span, facts, error)
+        if (span !== null) endSpan(span, method, facts, error)
         const level = facts.status >= 500 ? 'warn' : 'info'
         if (!log.isLevelEnabled(level)) return
         log[level](
@@ -109,8 +111,14 @@ export function createRequests(traces: Traces, meter: Meter, count: Count, log: 
   }
 }
 
-function endSpan(span: Span, facts: RequestEnd, error: Failure | null): void {
-  span.setAttributes({ 'http.response.status_code': facts.status, 'url.path': facts.path })
+function endSpan(span: Span, method: string, facts: RequestEnd, error: Failure | null): void {
+  const route = facts.route()
+  span.updateName(`${method} ${route}`)
+  span.setAttributes({
+    'http.response.status_code': facts.status,
+    'http.route': route,
+    'url.path': facts.path,
+  })
   if (error !== null) span.setAttributes({ 'error.type': error.code, 'error.owner': error.owner })
   if (facts.status >= 500)
     span.setStatus({ code: SpanStatusCode.ERROR, ...(error === null ? {} : { message: error.code }) })

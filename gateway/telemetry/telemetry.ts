@@ -7,6 +7,7 @@ import { createCounters } from './counters.ts'
 import { createLogs } from './logs.ts'
 import { createMetrics } from './metrics.ts'
 import { createObserver } from './observer.ts'
+import { observeProcess } from './process.ts'
 import { createRequests, type StartRequest } from './requests.ts'
 import { createBoundLabels } from './tenant-labels.ts'
 import { createTraces } from './traces.ts'
@@ -41,6 +42,7 @@ export function createTelemetry(config: Config['telemetry'], { service, region, 
   const resource = resourceFromAttributes({ 'service.name': service, 'service.namespace': 'innkeeper', region })
   const traces = createTraces(otlpUrl, config.traceRatio, resource)
   const metrics = createMetrics(otlpUrl, resource, config.tenantLabelsMax)
+  observeProcess(metrics.meter)
   const boundLabels = createBoundLabels(config.tenantLabelsMax)
   const count = createCounters(metrics.meter, boundLabels)
   const logs = createLogs(config.logLevel, { service, region }, logTo)

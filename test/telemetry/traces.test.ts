@@ -52,19 +52,19 @@ test('a request is a trace: its spans nest, and each names the tenant', async ()
   await start()
   await gateway.ask('/tickets', { apikey: key })
   const spans = await collected()
-  expect(spans.map((s) => s.name).sort()).toEqual(['GET', 'pool.wait', 'statement', 'transaction'])
+  expect(spans.map((s) => s.name).sort()).toEqual(['GET /tickets', 'pool.wait', 'statement', 'transaction'])
   const span = (name: string) => spans.find((s) => s.name === name)!
-  expect(span('GET').parentSpanId).toBeNull()
-  expect(span('pool.wait').parentSpanId).toBe(span('GET').spanId)
-  expect(span('transaction').parentSpanId).toBe(span('GET').spanId)
+  expect(span('GET /tickets').parentSpanId).toBeNull()
+  expect(span('pool.wait').parentSpanId).toBe(span('GET /tickets').spanId)
+  expect(span('transaction').parentSpanId).toBe(span('GET /tickets').spanId)
   expect(span('statement').parentSpanId).toBe(span('transaction').spanId)
   for (const s of spans) {
-    expect(s.traceId).toBe(span('GET').traceId)
+    expect(s.traceId).toBe(span('GET /tickets').traceId)
     expect(s.attributes).toMatchObject({ tenant_id: acme.id, tenant_tier: 'free', tenant_region: 'us' })
   }
   expect(span('statement').attributes['db.query.text']).toBe('select $1')
   const line = gateway.logs.find((l) => l.path === '/tickets')
-  expect(line).toMatchObject({ trace_id: span('GET').traceId, tenant_id: acme.id })
+  expect(line).toMatchObject({ trace_id: span('GET /tickets').traceId, tenant_id: acme.id })
 })
 
 test('two requests at once do not mix their spans', async () => {
@@ -86,7 +86,7 @@ test('an error is on the span by its code, and without its message', async () =>
   await gateway.ask('/broken', { apikey: key })
   const spans = await collected()
   expect(spans.find((s) => s.name === 'statement')).toMatchObject({ status: 2 })
-  expect(spans.find((s) => s.name === 'GET')).toMatchObject({
+  expect(spans.find((s) => s.name === 'GET /broken')).toMatchObject({
     status: 2,
     attributes: { 'error.type': 'statement_timeout', 'error.owner': 'tenant' },
   })

@@ -68,6 +68,16 @@ export async function loadProduct(
   return { folder, config, schema, references: referencesIn(schema), routes, migrationsFolder, isDemo }
 }
 
+/** The tables alone, for a folder that has no migrations yet. @throws InnkeeperError `invalid_config` */
+export async function loadSchema(configFolder: string | null): Promise<Pick<Product, 'schema' | 'migrationsFolder'>> {
+  const folder = configFolder === null ? OWN_FOLDER : resolve(configFolder)
+  await assertFolder(folder)
+  if (folder !== OWN_FOLDER) resolveToThisCopy()
+  const file = await required(folder, 'schema', "the application's tables")
+  const schema = { ...(await loadModule(file, pathToFileURL(file).href)) }
+  return { schema, migrationsFolder: join(folder, 'migrations') }
+}
+
 /** The files of a config folder that make a product another one, for whoever watches them. */
 export function isProductFile(name: string): boolean {
   return /\.(ts|js|mts|mjs|sql|json)$/.test(name) && !name.includes('node_modules')

@@ -1,5 +1,6 @@
 import { Hono, type MiddlewareHandler } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
+import { within } from '../../tiers/cache/within.ts'
 import { InnkeeperError } from '../../tiers/errors.ts'
 import type { GatewayContext } from '../edge/env.ts'
 import { createOnError } from '../edge/errors.ts'
@@ -7,14 +8,18 @@ import { createPeers } from '../edge/peer.ts'
 import { requestId } from '../edge/request-id.ts'
 import { secureHeaders } from '../edge/secure-headers.ts'
 import { bearerToken } from './authenticate.ts'
+import { diagnose } from './doctor/doctor.ts'
 import { domainsApi } from './domains.ts'
 import type { AdminApiOptions, AdminApp, AdminDeps, AdminEnv } from './env.ts'
 import { isLoopback, knownHost } from './host.ts'
 import { keysApi } from './keys.ts'
+import { migrationsApi } from './migrations.ts'
+import { sqlApi } from './sql.ts'
 import { tenantApi } from './tenant.ts'
 import { tenantsApi } from './tenants.ts'
 
 const BODY_BYTES_MAX = 1024 * 1024
+const READY_MS = 2_000
 
 /**
  * The admin API, for a port of its own. Everything under `/admin/v1` asks for the token; `/healthz` and `/readyz` are
@@ -38,7 +43,7 @@ export function createAdminApi(options: AdminApiOptions): Hono {
   app.use(knownHost(host, options.allowedHosts ?? []))
   app.get('/healthz', (c) => c.json({ status: 'ok' }))
   app.get('/readyz', async (c) => {
-    const isReady = await control.tenants({ limit: 1 }).then(
+    const isReady = await within(control.tenants({ limit: 1 }), READY_MS).then(
       () => true,
       () => false,
     )
@@ -57,6 +62,9 @@ export function createAdminApi(options: AdminApiOptions): Hono {
   app.route('/admin/v1/tenants', tenantApi(deps))
   app.route('/admin/v1/tenants', keysApi(deps))
   app.route('/admin/v1/tenants', domainsApi(deps))
+  app.route('/admin/v1/tenants', sqlApi(deps))
+  app.route('/admin/v1/migrations', migrationsApi(deps))
+  app.get('/admin/v1/doctor', async (c) => c.json(await diagnose(deps)))
   app.onError((error, c) => onError(error, c as unknown as GatewayContext))
   app.notFound((c) => notFound(c as unknown as GatewayContext))
   return app as unknown as Hono

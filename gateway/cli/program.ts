@@ -1,18 +1,41 @@
-import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { controlCommand } from './commands/control.ts'
 import { devCommand } from './commands/dev.ts'
+import { doctorCommand } from './commands/doctor.ts'
+import { domainsCommand } from './commands/domains.ts'
+import { generateCommand } from './commands/generate.ts'
+import { initCommand } from './commands/init.ts'
+import { keysCommand } from './commands/keys.ts'
+import { migrateCommand } from './commands/migrate.ts'
 import { serveCommand } from './commands/serve.ts'
+import { shellCommand } from './commands/shell.ts'
+import { tenantsCommand } from './commands/tenants.ts'
 import { EXIT_CODES_HELP } from './exit-codes.ts'
+import { ownPackage } from './package.ts'
 
 /** A command that ends otherwise than well without throwing says so by this. */
 export type SetExitCode = (code: number) => void
+
+/** In the order in which --help shows them. */
+const COMMANDS = [
+  devCommand,
+  initCommand,
+  serveCommand,
+  controlCommand,
+  tenantsCommand,
+  domainsCommand,
+  keysCommand,
+  shellCommand,
+  migrateCommand,
+  generateCommand,
+  doctorCommand,
+] as const
 
 /** All commands, and the options that each of them takes. */
 export function createProgram(setExitCode: SetExitCode): Command {
   const program = new Command('innkeeper')
     .description('Runs and operates Innkeeper: every tenant in its own kind of room, behind one interface.')
-    .version(version(), '-V, --version')
+    .version(ownPackage().version, '-V, --version')
     .option('--json', 'write results and errors as JSON')
     .option('--admin-url <url>', 'the admin API (env INNKEEPER_ADMIN_URL; else demo.json in --state)')
     .option('--admin-token <token>', 'its token (env INNKEEPER_ADMIN_TOKEN; else demo.json in --state)')
@@ -22,7 +45,7 @@ export function createProgram(setExitCode: SetExitCode): Command {
     .showHelpAfterError('(add --help to see what it takes)')
     .addHelpText('after', EXIT_CODES_HELP)
     .exitOverride()
-  for (const make of [devCommand, serveCommand, controlCommand]) {
+  for (const make of COMMANDS) {
     program.addCommand(inherit(make(setExitCode), program))
   }
   return program
@@ -33,11 +56,4 @@ function inherit(command: Command, parent: Command): Command {
   command.copyInheritedSettings(parent)
   for (const child of command.commands) inherit(child, command)
   return command
-}
-
-function version(): string {
-  // From source the file is two folders up; in a package, under dist/, three.
-  const up = import.meta.url.endsWith('.ts') ? '../../package.json' : '../../../package.json'
-  const { version } = JSON.parse(readFileSync(new URL(up, import.meta.url), 'utf8')) as { version: string }
-  return version
 }

@@ -1,0 +1,96 @@
+import type { ClusterConfig, RegionConfig } from '../../../config/index.ts'
+import { within } from '../../../tiers/cache/within.ts'
+import { homeOf } from '../../../tiers/control/control-plane.ts'
+import type { TenantRecord } from '../../../tiers/control/tenant-store.ts'
+import { REGION_DATABASE } from '../../../tiers/rooms/naming.ts'
+import { appLogin } from '../../../tiers/tenancy/roles.ts'
+import type { AdminDeps } from '../env.ts'
+import { type Check, type CheckStatus, checking, fail, ok } from './check.ts'
+import { checkClock, checkServer } from './cluster.ts'
+import { checkControlDatabase } from './control-database.ts'
+import { checkRoles } from './roles.ts'
+import { checkRooms } from './rooms.ts'
+
+export interface Diagnosis {
+  /** The worst of all. */
+  readonly status: CheckStatus
+  readonly checks: readonly Check[]
+}
+
+const ANSWER_MS = 5_000
+
+type DoctorDeps = Pick<AdminDeps, 'config' | 'control' | 'product'>
+
+/** Looks at everything a tenant's request stands on, and changes nothing. */
+export async function diagnose(deps: DoctorDeps): Promise<Diagnosis> {
+  const { config, control } = deps
+  const directory = await checkControlDatabase(config, control)
+  // Without the directory it is not known what should be where; servers can be looked at all the same.
+  const tenants = directory.some((c) => c.status === 'fail') ? null : await placedTenants(deps)
+  const clusters = [...config.regions.values()].flatMap((region) =>
+    [...(region.secrets?.clusters.values() ?? [])].map((cluster) => checkCluster(deps, region, cluster, tenants)),
+  )
+  const regions = [...config.regions.values()].map((region) => checkKeyStore(deps, region))
+  const checks = [...directory, ...(await Promise.all([...clusters, ...regions])).flat(), ...homeless(deps, tenants)]
+  const worst = (['fail', 'warn'] as const).find((s) => checks.some((c) => c.status === s))
+  return { status: worst ?? 'ok', checks }
+}
+
+function checkCluster(
+  { control, product }: DoctorDeps,
+  region: RegionConfig,
+  cluster: ClusterConfig,
+  tenants: readonly TenantRecord[] | null,
+): Promise<Check[]> {
+  const { name } = cluster
+  return checking(`${name} server`, `Start the server, or correct the adminUrl of cluster ${name}.`, async () => {
+    const maker = control.makerOf(name)
+    const sql = maker.admin('postgres')
+    // A frozen server is told from a big one by this first, small question.
+    const server = await within(checkServer(cluster, sql), ANSWER_MS)
+    const app = appLogin(cluster.url).user
+    const machine = [...server, ...(await checkRoles(`${name} roles`, sql, app)), ...(await checkClock(cluster, sql))]
+    if (tenants === null) return machine
+    const here = tenants.filter((t) => t.placement!.cluster === name)
+    return [...machine, ...(await checkRooms({ cluster, region, maker, product, tenants: here }))]
+  })
+}
+
+/** API keys are kept in a database of the region's, on its first cluster. */
+function checkKeyStore({ control }: DoctorDeps, { name, secrets }: RegionConfig): Promise<Check[]> {
+  const check = `${name} key store`
+  return checking(check, 'Restart the control plane: it makes the key store.', async () => {
+    if (secrets === null) return []
+    const sql = control.makerOf(homeOf(secrets.clusters).name).admin(REGION_DATABASE)
+    const asked = sql<{ keys: number }[]>`
+      select count(*)::int as keys from keys.api_keys where revoked_at is null and coalesce(expires_at > now(), true)`
+    const [found] = await within(asked, ANSWER_MS)
+    return [ok(check, `${found!.keys} valid keys`)]
+  })
+}
+
+const PAGE = 500
+
+/** Those that are served, or could be once they are resumed. */
+async function placedTenants({ control }: DoctorDeps): Promise<TenantRecord[]> {
+  const all: TenantRecord[] = []
+  let after: string | undefined
+  for (;;) {
+    const page = await control.tenants({ limit: PAGE, after })
+    all.push(...page.filter((t) => t.placement !== null && (t.status === 'active' || t.status === 'suspended')))
+    if (page.length < PAGE) return all
+    after = page.at(-1)!.slug
+  }
+}
+
+function homeless({ config }: DoctorDeps, tenants: readonly TenantRecord[] | null): Check[] {
+  const clusters = new Set([...config.regions.values()].flatMap((r) => [...(r.secrets?.clusters.keys() ?? [])]))
+  const lost = (tenants ?? []).filter((t) => !clusters.has(t.placement!.cluster))
+  return lost.map((t) =>
+    fail(
+      'placements',
+      `${t.slug} lives on cluster ${t.placement!.cluster}, which is not configured`,
+      'Keep the cluster in the configuration until it is empty.',
+    ),
+  )
+}

@@ -1,0 +1,100 @@
+import { readdir } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import type { ClusterConfig, RegionConfig } from '../../../config/index.ts'
+import type { TenantRecord } from '../../../tiers/control/tenant-store.ts'
+import { type MigrationFile, readMigrations } from '../../../tiers/migrate/files.ts'
+import { ticketKey } from '../../../tiers/room/keys.ts'
+import type { RoomMaker } from '../../../tiers/rooms/maker.ts'
+import { SCHEMAS_DATABASE, SHARED_DATABASE } from '../../../tiers/rooms/naming.ts'
+import { APP_SCHEMA, appLogin } from '../../../tiers/tenancy/roles.ts'
+import type { Product } from '../../product.ts'
+import { type Check, fail, ok, some, warn } from './check.ts'
+import { type DatabaseExpectation, type Finding, inspectDatabase, KINDS, type Kind } from './database.ts'
+
+const TENANCY = fileURLToPath(new URL('../../../tiers/tenancy/', import.meta.url))
+const AT_ONCE = 4
+
+const FIXES: Readonly<Record<Kind, string>> = {
+  tables: 'Find out who changed it, then protect it again by a new migration: innkeeper migrate.',
+  migrations: 'innkeeper migrate',
+  fence: 'Ask whether a move is under way; if not, compare fence and directory before anything is changed by hand.',
+  'ticket keys':
+    "Give every process the same region keys, then restart the control plane: it installs the configuration's.",
+  'tenancy version': 'Restart the control plane: it installs what is missing.',
+  hardening:
+    'Let a superuser be the adminUrl once and restart the control plane, or accept it where the provider allows none.',
+}
+
+export interface RoomsOptions {
+  readonly cluster: ClusterConfig
+  readonly region: RegionConfig
+  readonly maker: RoomMaker
+  readonly product: Product
+  /** All that live on this cluster. */
+  readonly tenants: readonly TenantRecord[]
+}
+
+/** Looks into every database of a cluster; one check for each kind of finding, however many databases there are. */
+export async function checkRooms({ cluster, region, maker, product, tenants }: RoomsOptions): Promise<Check[]> {
+  const expectation = {
+    app: appLogin(cluster.url).user,
+    references: product.references,
+    files: await readMigrations(product.migrationsFolder),
+    kids: keysOf(region).map((key) => ticketKey(key, cluster.name).kid),
+    tenancyFiles: (await readdir(TENANCY)).filter((f) => f.endsWith('.sql')),
+  }
+  const waiting = databasesOf(cluster, tenants, expectation.files)
+  const total = waiting.length
+  const rooms = waiting.reduce((sum, d) => sum + d.rooms.length, 0)
+  const findings: Finding[] = []
+  const worker = async () => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      findings.push(...(await inspected(maker, { ...expectation, ...next }, next.database)))
+    }
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, worker))
+  return KINDS.map((kind) => checkOf(`${cluster.name} ${kind}`, kind, findings, `${rooms} rooms in ${total} databases`))
+}
+
+interface DataDatabase {
+  readonly database: string
+  readonly rooms: readonly string[]
+  readonly tenants: readonly TenantRecord[]
+}
+
+function databasesOf(
+  cluster: ClusterConfig,
+  tenants: readonly TenantRecord[],
+  files: readonly MigrationFile[],
+): DataDatabase[] {
+  const names = new Set(tenants.map((t) => t.placement!.database))
+  if (cluster.hosts.includes('shared')) names.add(SHARED_DATABASE)
+  if (cluster.hosts.includes('schema')) names.add(SCHEMAS_DATABASE)
+  return [...names].map((database) => {
+    const here = tenants.filter((t) => t.placement!.database === database)
+    const own = here.map((t) => t.placement!.schema)
+    // The shared room is there before its first tenant; without a migration it has no tables either.
+    const rooms = new Set(database === SHARED_DATABASE ? [...own, APP_SCHEMA] : own)
+    return { database, rooms: files.length === 0 ? [] : [...rooms], tenants: here }
+  })
+}
+
+async function inspected(maker: RoomMaker, wanted: DatabaseExpectation, database: string): Promise<Finding[]> {
+  try {
+    const findings = await inspectDatabase(maker.admin(database), wanted)
+    return findings.map((f) => ({ ...f, message: `${database}: ${f.message}` }))
+  } catch (error) {
+    return [{ kind: 'tables', isFatal: true, message: `${database}: ${(error as Error).message}` }]
+  }
+}
+
+function checkOf(name: string, kind: Kind, findings: readonly Finding[], looked: string): Check {
+  const mine = findings.filter((f) => f.kind === kind)
+  if (mine.length === 0) return ok(name, looked)
+  const message = some(mine.map((f) => f.message))
+  return mine.some((f) => f.isFatal) ? fail(name, message, FIXES[kind]) : warn(name, message, FIXES[kind])
+}
+
+function keysOf({ secrets }: RegionConfig): Buffer[] {
+  return secrets === null ? [] : [secrets.key, ...(secrets.keyPrevious === null ? [] : [secrets.keyPrevious])]
+}

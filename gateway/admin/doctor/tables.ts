@@ -1,0 +1,51 @@
+import type { AdminSql } from '../../../tiers/pg/admin.ts'
+
+interface Row {
+  readonly room: string
+  readonly name: string | null
+  readonly fault: string
+}
+
+/**
+ * Tables of rooms that are not behind the door as `protectRoom` leaves them, and rooms with no table at all: a look that
+ * finds nothing to look at proves nothing.
+ */
+export async function unprotectedTables(
+  sql: AdminSql,
+  rooms: readonly string[],
+  references: readonly string[],
+  app: string,
+): Promise<string[]> {
+  const rows = await sql<Row[]>`
+    with tables as (
+      select c.oid, n.nspname as room, c.relname as name, c.relrowsecurity as rls, c.relforcerowsecurity as forced,
+        c.relowner::regrole::text as owner, c.relname = any(${[...references]}) as reference,
+        exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'tenant_id' and not a.attisdropped) as led
+      from pg_class c join pg_namespace n on n.oid = c.relnamespace
+      where n.nspname = any(${[...rooms]}) and c.relkind in ('r', 'p')
+    ), own as (select * from tables where not reference)
+    select room, name, 'has no tenant_id' as fault from own where not led
+    union all
+    select room, name, 'row-level security is off' from own where not rls
+    union all
+    select room, name, 'row-level security is not forced' from own where not forced
+    union all
+    select room, name, 'Innkeeper''s policy is missing or changed' from own where not exists (
+      select from pg_policy p where p.polrelid = own.oid and p.polname = 'innkeeper_tenant' and p.polcmd = '*'
+        and p.polpermissive and p.polroles = '{0}'
+        and pg_get_expr(p.polqual, p.polrelid) ~ '^\\(tenant_id = \\( SELECT tenancy\\.tenant_id\\(\\)'
+        and pg_get_expr(p.polwithcheck, p.polrelid) ~ '^\\(tenant_id = \\( SELECT tenancy\\.tenant_id\\(\\)')
+    union all
+    select room, name, 'has a second permissive policy' from own where exists (
+      select from pg_policy p where p.polrelid = own.oid and p.polpermissive and p.polname <> 'innkeeper_tenant')
+    union all
+    select room, name, 'belongs to the gateways'' role' from tables where owner = ${app}
+    union all
+    select room, name, 'is a reference table that tenants may write' from tables
+    where reference and has_table_privilege(${app}, oid, 'insert, update, delete, truncate')
+    union all
+    select room, null, 'has no tables' from unnest(${[...rooms]}::text[]) room
+    where not exists (select from tables t where t.room = room.room)
+    order by 1, 2, 3`
+  return rows.map(({ room, name, fault }) => `${name === null ? `room ${room}` : `${room}.${name}`} ${fault}`)
+}

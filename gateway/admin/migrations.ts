@@ -1,0 +1,101 @@
+import { Hono } from 'hono'
+import { stream, streamSSE } from 'hono/streaming'
+import type { FleetMigration, MigrationProgress } from '../../tiers/control/fleet.ts'
+import { InnkeeperError, isInnkeeperError } from '../../tiers/errors.ts'
+import { problemHeaders, problemOf } from '../edge/problem.ts'
+import { logChange } from './changes.ts'
+import type { AdminContext, AdminDeps, AdminEnv } from './env.ts'
+import { bodyOf } from './input.ts'
+import { removal } from './shapes.ts'
+
+type Report = (progress: MigrationProgress) => void
+
+/**
+ * `POST /admin/v1/migrations` brings every room up to date. It answers when all is done, or bit by bit to whoever accepts
+ * `application/x-ndjson` or `text/event-stream`: `progress` again and again, then one `result`. One run at a time.
+ */
+export function migrationsApi({ control, log }: AdminDeps) {
+  const app = new Hono<AdminEnv>()
+  let isRunning = false
+
+  /** Goes on when the client goes away: half of the rooms on a new version is worse than an unread answer. */
+  async function run(report: Report) {
+    try {
+      return resultOf(await control.migrate(report))
+    } finally {
+      isRunning = false
+    }
+  }
+
+  app.post('/', async (c) => {
+    const { reason } = await bodyOf(c, removal)
+    if (isRunning) {
+      throw new InnkeeperError('conflict', 'A migration is running', { hint: 'Wait for it to end, then try again.' })
+    }
+    isRunning = true
+    logChange(log, c, { action: 'migrate', reason })
+    const accept = c.req.header('accept') ?? ''
+    if (accept.includes('application/x-ndjson')) return asLines(c, run)
+    if (accept.includes('text/event-stream')) return asEvents(c, run)
+    const result = await run(() => {})
+    return result.ok ? c.json(result) : refused(c, result)
+  })
+
+  return app
+}
+
+/** Why a room failed, for those who can do something about it. */
+function resultOf({ rooms, migrated, failures }: FleetMigration) {
+  return {
+    ok: failures.length === 0,
+    rooms,
+    migrated,
+    failures: failures.map(({ error, ...room }) => ({ ...room, ...reasonOf(error) })),
+  }
+}
+
+type Result = ReturnType<typeof resultOf>
+
+function reasonOf(error: Error) {
+  if (!isInnkeeperError(error)) return { code: 'failed', message: error.message, details: null, hint: null }
+  const { code, message, details = null, hint = null } = error
+  return { code, message, details, hint }
+}
+
+function refused(c: AdminContext, result: Result) {
+  const first = result.failures[0]!
+  const error = new InnkeeperError('migration_refused', `${result.failures.length} of ${result.rooms} rooms failed`, {
+    details: `${first.cluster}/${first.database}/${first.schema}: ${first.message}${first.details === null ? '' : `: ${first.details}`}`,
+    hint: first.hint ?? 'Correct the migration and run it again: rooms that are done are passed over.',
+  })
+  return c.body(JSON.stringify({ ...problemOf(error, c.get('requestId')), result }), 422, problemHeaders(error))
+}
+
+function asLines(c: AdminContext, run: (report: Report) => Promise<Result>) {
+  c.header('content-type', 'application/x-ndjson')
+  return stream(c, async (out) => {
+    const write = (line: object) => out.write(`${JSON.stringify(line)}\n`)
+    await follow(run, write)
+  })
+}
+
+function asEvents(c: AdminContext, run: (report: Report) => Promise<Result>) {
+  return streamSSE(c, async (out) => {
+    await follow(run, ({ type, ...data }) => out.writeSSE({ event: type, data: JSON.stringify(data) }))
+  })
+}
+
+/** The status is sent before the end is known, so a failure of the run as a whole is the last thing said. */
+async function follow(
+  run: (report: Report) => Promise<Result>,
+  write: (line: { type: 'progress' | 'result' | 'error' } & object) => Promise<unknown>,
+) {
+  const sent: Promise<unknown>[] = []
+  try {
+    const result = await run((progress) => sent.push(write({ type: 'progress', ...progress })))
+    await Promise.all(sent)
+    await write({ type: 'result', ...result })
+  } catch (error) {
+    await write({ type: 'error', ...reasonOf(error as Error) })
+  }
+}

@@ -1,0 +1,63 @@
+import { Hono } from 'hono'
+import { InnkeeperError } from '../../tiers/errors.ts'
+import { isDatabaseError } from '../../tiers/pg/batch.ts'
+import { logChange } from './changes.ts'
+import type { AdminDeps, AdminEnv } from './env.ts'
+import { bodyOf } from './input.ts'
+import { statement } from './shapes.ts'
+
+/**
+ * `POST /admin/v1/tenants/{slug}/sql`, for `innkeeper shell`: one statement in the tenant's room, with the tenant's rights
+ * and no more, through the same door as the tenant's own requests.
+ */
+export function sqlApi({ control, log, tenantSql }: AdminDeps) {
+  const app = new Hono<AdminEnv>()
+
+  app.post('/:slug/sql', async (c) => {
+    const { sql, limit, reason } = await bodyOf(c, statement)
+    if (tenantSql === undefined) {
+      throw new InnkeeperError('not_found', 'This control plane runs no SQL for tenants')
+    }
+    const tenant = await control.tenant(c.req.param('slug'))
+    // Written before it runs, so that what brought a server down is there to read. Values in it may be the tenant's data.
+    logChange(log, c, { action: 'tenant.sql', tenant, reason, details: { sql: sql.slice(0, 2_000) } })
+    try {
+      const { rows, rowCount, command } = await tenantSql(tenant.id, bounded(sql, limit + 1))
+      const shown = rows.slice(0, limit)
+      return c.json({
+        command,
+        rowCount: Math.min(rowCount, shown.length || rowCount),
+        rows: shown,
+        truncated: rows.length > limit,
+      })
+    } catch (error) {
+      throw isDatabaseError(error) ? statementFault(error) : error
+    }
+  })
+
+  return app
+}
+
+/**
+ * Keeps a look at a big table from filling this process's memory. A statement that begins with WITH may change data,
+ * which no subquery may, so it runs as it is. The new line ends a comment.
+ */
+function bounded(sql: string, rowsMax: number): string {
+  const text = sql.trim().replace(/;+\s*$/, '')
+  if (!/^(?:select|values|table)\b/i.test(text) || /\bfor\s+(?:no\s+key\s+)?(?:update|share|key)\b/i.test(text))
+    return text
+  return `select * from (${text}\n) _ limit ${rowsMax}`
+}
+
+/** What PostgreSQL says of a statement is for whoever wrote it. */
+function statementFault(
+  error: Error & { code?: string | undefined; detail?: string | undefined; hint?: string | undefined },
+) {
+  const code = error.code === '42501' ? 'forbidden' : 'invalid_request'
+  return new InnkeeperError(code, error.message, {
+    details: [`SQLSTATE ${error.code}`, error.detail].filter(Boolean).join('; '),
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+    field: 'sql',
+    cause: error,
+  })
+}

@@ -22,7 +22,7 @@ export function restApi(roomOf: (c: Context) => RestRoom): Hono {
   const app = new Hono<RoomEnv>()
   const inRoom = (work: (c: Context<RoomEnv>, room: RestRoom) => Promise<Response>) => (c: Context<RoomEnv>) => {
     const room = roomOf(c)
-    c.set('room', room)
+    c.set('restRoom', room)
     return work(c, room)
   }
   const describeApi = inRoom(rootHandler())
@@ -46,10 +46,9 @@ export function restApi(roomOf: (c: Context) => RestRoom): Hono {
   })
   app.onError(async function answerFailure(error, c) {
     if (error instanceof RestError) return respondError(c, error)
-    const room = c.get('room')
+    const room = c.get('restRoom')
     if (room === undefined || !isDatabaseError(error)) throw error
-    const { schema } = await room.catalogue()
-    const known = fromDatabaseError(error, schema)
+    const known = fromDatabaseError(error, await room.catalogue())
     if (known === null) throw error
     return respondError(c, known)
   })
@@ -57,7 +56,7 @@ export function restApi(roomOf: (c: Context) => RestRoom): Hono {
 }
 
 interface RoomEnv {
-  Variables: { room?: RestRoom }
+  Variables: { restRoom?: RestRoom }
 }
 
 const METHODS = 'OPTIONS,GET,HEAD,POST,PUT,PATCH,DELETE'

@@ -20,7 +20,7 @@ export async function readTable(c: Context, room: RestRoom): Promise<Response> {
   const scope = scopeOf({ catalogue, params: newParams(), maxRows: room.maxRows }, table)
   const withBody = c.req.method !== 'HEAD'
   const statement = readSql(scope, root, { format, count: prefer.count, withBody })
-  const result = await room.run(statement.query, { readOnly: true, signal: c.req.raw.signal })
+  const result = await room.run(statement.query, { readOnly: true })
   const wish = { format, prefer, csvHeader: statement.csvHeader }
   return respondRead(c, answerOf(result), root.offset, wish)
 }

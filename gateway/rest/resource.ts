@@ -3,6 +3,7 @@ import type { Catalogue, Table } from './catalogue/types.ts'
 import { RestError, unknownColumn, unknownTable } from './errors.ts'
 import { parseQuery, type RestQuery } from './parse/query.ts'
 import type { RestRoom } from './room.ts'
+import { splitUrl } from './url.ts'
 
 export interface Resource {
   readonly catalogue: Catalogue
@@ -22,9 +23,7 @@ export async function resourceOf(c: Context, room: RestRoom): Promise<Resource> 
   const catalogue = await room.catalogue()
   const table = catalogue.tables.get(name)
   if (table === undefined) throw unknownTable(name, catalogue.tables.keys())
-  const { url } = c.req
-  const mark = url.indexOf('?')
-  const params = new URLSearchParams(mark === -1 ? '' : url.slice(mark + 1))
+  const params = new URLSearchParams(splitUrl(c.req.url).query)
   const query = parseQuery(params, (column) => {
     if (!table.columns.has(column)) throw unknownColumn(table.name, column, table.columns.keys())
   })

@@ -6,6 +6,7 @@ export interface RestRoom {
   /**
    * Runs one statement in the tenant's room, in a transaction of its own: one round trip. If `check` is given it is
    * called with the result before the commit, which costs a second one; when it throws, everything is rolled back.
+   * Without a `signal` the request's own holds, which only the room knows.
    */
   run(
     query: SqlQuery,

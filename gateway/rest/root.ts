@@ -3,6 +3,7 @@ import type { Catalogue } from './catalogue/types.ts'
 import { openApiDocument } from './openapi/document.ts'
 import { apiPage, PAGE_POLICY } from './openapi/page.ts'
 import type { RestRoom } from './room.ts'
+import { splitUrl } from './url.ts'
 
 /**
  * Makes the handler of the API's root: a page for a browser, the OpenAPI document for anything else. The document is
@@ -12,7 +13,8 @@ export function rootHandler(): (c: Context, room: RestRoom) => Promise<Response>
   const documents = new WeakMap<Catalogue, string>()
   return async function describeApi(c, room) {
     const catalogue = await room.catalogue()
-    const basePath = c.req.path.endsWith('/') ? c.req.path.slice(0, -1) : c.req.path
+    const { path } = splitUrl(c.req.url)
+    const basePath = path.endsWith('/') ? path.slice(0, -1) : path
     if (prefersHtml(c.req.header('accept') ?? '')) {
       c.header('content-security-policy', PAGE_POLICY)
       c.header('vary', 'accept')

@@ -1,4 +1,4 @@
-import { TENANT_COLUMN } from './catalogue/types.ts'
+import { type Catalogue, TENANT_COLUMN } from './catalogue/types.ts'
 import { RestError } from './errors.ts'
 
 /** The fields of a driver's error that PostgreSQL filled; `pg` and others use these names. */
@@ -53,17 +53,17 @@ const INTERNAL_CLASSES: ReadonlySet<string> = new Set(['08', '53', '57', '58', '
 /**
  * Turns an error of PostgreSQL into the dialect's.
  *
- * @param schema the tenant's schema, whose name is taken out of every text, as `tenant_id` is
+ * @param catalogue what the room holds: the schema's name is taken from before each name in it, as `tenant_id` is
  * @returns null when the error is the server's own and must be handled by the gateway
  */
-export function fromDatabaseError(error: DatabaseError, schema: string): RestError | null {
+export function fromDatabaseError(error: DatabaseError, catalogue: Catalogue): RestError | null {
   const { code } = error
   const exact = STATUS_BY_CODE.get(code)
   if (exact === undefined && INTERNAL_CLASSES.has(code.slice(0, 2))) return null
   const status = exact ?? customStatus(code) ?? STATUS_BY_CLASS.get(code.slice(0, 2)) ?? 400
-  const message = withoutTenancy(error.message, schema)
-  const details = error.detail === undefined ? null : cleanDetail(error.detail, schema)
-  return new RestError(status, code, message, details, error.hint ? withoutTenancy(error.hint, schema) : null)
+  const message = withoutTenancy(error.message, catalogue)
+  const details = error.detail === undefined ? null : cleanDetail(error.detail, catalogue)
+  return new RestError(status, code, message, details, error.hint ? withoutTenancy(error.hint, catalogue) : null)
 }
 
 /** `raise sqlstate 'PT402'` in a trigger answers with status 402. */
@@ -79,7 +79,7 @@ const KEY_START = `Key (${TENANT_COLUMN}, `
  * Takes the tenant out of a detail. Keys begin with `tenant_id`, whose value holds no comma, so both can be cut off by
  * their place; wherever else the name occurs the sentence goes as a whole.
  */
-function cleanDetail(detail: string, schema: string): string | null {
+function cleanDetail(detail: string, catalogue: Catalogue): string | null {
   // It lists every column of the row, hidden ones too, in the order that they were added in.
   if (detail.startsWith('Failing row contains')) return null
   let cleaned = detail
@@ -89,16 +89,33 @@ function cleanDetail(detail: string, schema: string): string | null {
     if (second === -1) return null
     cleaned = `Key (${detail.slice(KEY_START.length, values)})=(${detail.slice(second + 2)}`
   }
-  return cleaned.includes(TENANT_COLUMN) ? null : withoutTenancy(cleaned, schema)
+  return cleaned.includes(TENANT_COLUMN) ? null : withoutTenancy(cleaned, catalogue)
 }
 
 const HIDDEN = 'hidden column'
 
 /** Constraint names are made of column names, and names of types and tables carry the schema's. */
-function withoutTenancy(text: string, schema: string): string {
+function withoutTenancy(text: string, catalogue: Catalogue): string {
   const bare = text
     .replaceAll(`${TENANT_COLUMN}_`, '')
     .replaceAll(`_${TENANT_COLUMN}`, '')
     .replaceAll(TENANT_COLUMN, HIDDEN)
-  return schema === '' ? bare : bare.replaceAll(`"${schema}".`, '').replaceAll(`${schema}.`, '')
+  return QUALIFIED.test(bare) ? bare.replaceAll(QUALIFIED_ALL, unlessForeign(namesIn(catalogue))) : bare
+}
+
+/** `schema.name`, either of them perhaps in quotes; names have 63 bytes at most. */
+const QUALIFIED = /(?:"[^"]{1,63}"|[\w$]{1,63})\.("?)([\w$]{1,63})\1/
+const QUALIFIED_ALL = new RegExp(QUALIFIED, 'g')
+
+/** The catalogue may have been read in another room of the same make, so not the schema is recognised but what is in it. */
+function namesIn(catalogue: Catalogue): ReadonlySet<string> {
+  const names = new Set(catalogue.tables.keys())
+  for (const { columns } of catalogue.tables.values()) {
+    for (const { type } of columns.values()) names.add(type.label.replace('[]', ''))
+  }
+  return names
+}
+
+function unlessForeign(names: ReadonlySet<string>): (whole: string, quote: string, name: string) => string {
+  return (whole, quote, name) => (names.has(name) ? `${quote}${name}${quote}` : whole)
 }

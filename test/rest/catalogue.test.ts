@@ -91,22 +91,6 @@ describe.each([15, 18] as const)('the catalogue, on PostgreSQL %i', (version) =>
     })
     expect(await written.json()).toMatchObject([{ id: 1, name: 'Ada L.' }])
   })
-
-  it('a client that goes away cancels its statement', async () => {
-    const gone = new AbortController()
-    const cancelled = Promise.withResolvers<void>()
-    desk.before = async (signal) => {
-      signal!.addEventListener('abort', () => cancelled.resolve())
-      gone.abort()
-      await cancelled.promise
-    }
-    try {
-      await expect(desk.fetch('/tags', { signal: gone.signal })).rejects.toThrow('aborted')
-      await cancelled.promise
-    } finally {
-      desk.before = null
-    }
-  })
 })
 
 describe('the nearest name', () => {

@@ -34,8 +34,6 @@ export interface Desk {
   sql(text: string, params?: unknown[], tenant?: string): Promise<Record<string, unknown>[]>
   /** Empties every table of both tenants and puts the given rows in. */
   seed(sql: string): Promise<void>
-  /** When set, each statement waits for it, and it gets the request's signal. */
-  before: ((signal: AbortSignal | undefined) => Promise<void>) | null
   close(): Promise<void>
 }
 
@@ -52,10 +50,9 @@ export async function openDesk(version: PostgresVersion = 18): Promise<Desk> {
   const run = async (
     tenant: string,
     query: SqlQuery,
-    options: { readOnly: boolean; check?: (result: QueryResult) => void; signal?: AbortSignal },
+    options: { readOnly: boolean; check?: (result: QueryResult) => void },
   ): Promise<QueryResult> => {
     statements.push(query)
-    await desk.before?.(options.signal)
     const connection = await app.connect()
     try {
       await connection.query(`begin ${options.readOnly ? 'read only' : ''}`)
@@ -74,7 +71,7 @@ export async function openDesk(version: PostgresVersion = 18): Promise<Desk> {
     }
   }
 
-  const desk: Pick<Desk, 'maxRows' | 'tenant' | 'before'> = { maxRows: 1000, tenant: ACME, before: null }
+  const desk: Pick<Desk, 'maxRows' | 'tenant'> = { maxRows: 1000, tenant: ACME }
   const catalogue = await loadCatalogue((query) => run(ACME, query, { readOnly: true }), SCHEMA)
   const room = (): RestRoom => ({
     run: (query, options) => run(desk.tenant, query, options),

@@ -197,25 +197,31 @@ describe("the database's own errors", () => {
     [`Key (email, tenant_id)=(x, ${RIVAL}) already exists.`, null],
     [`Key (tenant_id, at)=(${RIVAL}, 1) conflicts with existing key (tenant_id, at)=(${RIVAL}, 1).`, null],
     [`Failing row contains (${RIVAL}, 7, null).`, null],
-    ['Something else in room_b7.tickets', 'Something else in tickets'],
+    [
+      'Something in room_c9.tickets, "Room 9".tags, room_c9."tags" and 1.5',
+      'Something in tickets, tags, "tags" and 1.5',
+    ],
   ])('the detail "%s" is shown as "%s"', (detail, shown) => {
-    expect(fromDatabaseError(raised('23505', 'x', detail), 'room_b7')?.details).toBe(shown)
+    expect(fromDatabaseError(raised('23505', 'x', detail), desk.catalogue)?.details).toBe(shown)
   })
 
   it('constraint and schema names lose what a tenant must not see', () => {
     const error = raised('23505', 'duplicate key value violates unique constraint "customers_tenant_id_email_key"')
-    expect(fromDatabaseError(error, 'room_b7')?.message).toBe(
+    expect(fromDatabaseError(error, desk.catalogue)?.message).toBe(
       'duplicate key value violates unique constraint "customers_email_key"',
     )
-    expect(fromDatabaseError(raised('23505', 'constraint "tenant_id_email"'), 's')?.message).toBe('constraint "email"')
-    expect(fromDatabaseError(raised('22P02', 'invalid input value for enum room_b7.s: "x"'), 'room_b7')?.message).toBe(
-      'invalid input value for enum s: "x"',
+    expect(fromDatabaseError(raised('23505', 'constraint "tenant_id_email"'), desk.catalogue)?.message).toBe(
+      'constraint "email"',
     )
+    expect(
+      fromDatabaseError(raised('22P02', 'invalid input value for enum room_c9.ticket_status: "x.y"'), desk.catalogue)
+        ?.message,
+    ).toBe('invalid input value for enum ticket_status: "x.y"')
   })
 
   it('no message names the hidden column', () => {
     const error = raised('23502', 'null value in column "tenant_id" of relation "tags" violates not-null constraint')
-    expect(fromDatabaseError(error, 's')?.message).not.toContain('tenant_id')
+    expect(fromDatabaseError(error, desk.catalogue)?.message).not.toContain('tenant_id')
   })
 
   it.each<[string, number | null]>([
@@ -229,7 +235,7 @@ describe("the database's own errors", () => {
     ['53300', null],
     ['58P01', null],
   ])('%s is %s (null: for the gateway to handle)', (code, status) => {
-    expect(fromDatabaseError(raised(code, 'x'), 's')?.status ?? null).toBe(status)
+    expect(fromDatabaseError(raised(code, 'x'), desk.catalogue)?.status ?? null).toBe(status)
   })
 
   it('an error of the connection is not taken for one of the database', () => {

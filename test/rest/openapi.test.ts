@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { splitUrl } from '../../gateway/rest/url.ts'
 import { type Desk, openDesk } from './desk.ts'
 
 let desk: Desk
@@ -102,5 +103,15 @@ describe('the page for browsers', () => {
     expect(policy).toContain(`style-src 'sha256-${createHash('sha256').update(style).digest('base64')}'`)
     expect(policy).toContain("default-src 'none'")
     expect(page).not.toMatch(/<script|<link|<img|\sstyle=|\son\w+=/)
+  })
+})
+
+describe('the path of an answer', () => {
+  it.each([
+    ['http://host:1/t/acme/rest/v1/tags?a=/b?c', '/t/acme/rest/v1/tags', 'a=/b?c'],
+    ['http://host/rest/v1/', '/rest/v1/', ''],
+    ['https://host/rest/v1/%D9%85?', '/rest/v1/%D9%85', ''],
+  ])('is that of the request, as it came: %s', (url, path, query) => {
+    expect(splitUrl(url)).toEqual({ path, query })
   })
 })

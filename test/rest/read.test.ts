@@ -287,6 +287,19 @@ describe('formats', () => {
   })
 })
 
+describe('a statement belongs to no room', () => {
+  it.each([
+    '/tickets?status=in.(open)&select=*,customers(*),tags!inner(*),comments(count)&order=customers(name)',
+    '/open_tickets?title=fts.fire',
+  ])('since it is kept for all that have the same tables: %s', async (path) => {
+    desk.statements.length = 0
+    await get(path)
+    const [{ text }] = desk.statements as [{ text: string }]
+    expect(text).toContain('"{room}".')
+    expect(text).not.toContain('room_b7')
+  })
+})
+
 describe('a request is one statement', () => {
   it.each(['/tickets', '/tickets?select=*,customers(*),comments(*)&limit=1'])('%s', async (path) => {
     desk.statements.length = 0

@@ -5,6 +5,7 @@ import { notSingular, RestError } from '../errors.ts'
 import { respondWrite } from '../respond.ts'
 import type { RestRoom } from '../room.ts'
 import { type AnswerRow, answerOf, type Statement } from '../sql/statement.ts'
+import { splitUrl } from '../url.ts'
 import type { WriteRequest } from './request.ts'
 
 type Check = (result: QueryResult) => void
@@ -19,9 +20,8 @@ export async function runWrite(
   request: WriteRequest,
   { query, csvHeader }: Statement,
 ): Promise<Response> {
-  const { signal } = c.req.raw
   const check = checkOf(c.req.method, request)
-  const result = await room.run(query, { readOnly: false, signal, ...(check !== null && { check }) })
+  const result = await room.run(query, check === null ? { readOnly: false } : { readOnly: false, check })
   return respond(c, request, answerOf(result), csvHeader)
 }
 
@@ -59,17 +59,15 @@ function checkOf(method: string, request: WriteRequest): Check | null {
 
 function respond(c: Context, { wish, table }: WriteRequest, answer: AnswerRow, csvHeader: string | null): Response {
   const method = c.req.method as 'POST' | 'PATCH' | 'PUT' | 'DELETE'
-  const location = locationOf(c.req.path, table, answer)
+  const location = locationOf(c.req.url, table, answer)
   return respondWrite(c, answer, { method, location, wish: { ...wish, csvHeader } })
 }
 
 /** Where the row that was made can be read, when it was one and this was asked for. */
-function locationOf(path: string, table: Table, { location, total }: AnswerRow): string | null {
+function locationOf(url: string, table: Table, { location, total }: AnswerRow): string | null {
   if (location == null || total !== '1') return null
   const key = table.primaryKey?.columns ?? []
   const values = JSON.parse(location) as string[]
   const filters = key.map((column, at) => `${encodeURIComponent(column)}=eq.${encodeURIComponent(values[at]!)}`)
-  // The path may come decoded; a header takes no letters beyond Latin.
-  const base = encodeURI(path.slice(0, path.lastIndexOf('/')))
-  return `${base}/${encodeURIComponent(table.name)}?${filters.join('&')}`
+  return `${splitUrl(url).path}?${filters.join('&')}`
 }

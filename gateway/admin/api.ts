@@ -14,6 +14,7 @@ import type { AdminApiOptions, AdminApp, AdminDeps, AdminEnv } from './env.ts'
 import { isLoopback, knownHost } from './host.ts'
 import { keysApi } from './keys.ts'
 import { migrationsApi } from './migrations.ts'
+import { openapiDocument } from './openapi/document.ts'
 import { sqlApi } from './sql.ts'
 import { tenantApi } from './tenant.ts'
 import { tenantsApi } from './tenants.ts'
@@ -65,6 +66,7 @@ export function createAdminApi(options: AdminApiOptions): Hono {
   app.route('/admin/v1/tenants', sqlApi(deps))
   app.route('/admin/v1/migrations', migrationsApi(deps))
   app.get('/admin/v1/doctor', async (c) => c.json(await diagnose(deps)))
+  app.get('/admin/v1/openapi.json', (c) => c.json(openapiDocument(new URL(c.req.url).origin)))
   app.onError((error, c) => onError(error, c as unknown as GatewayContext))
   app.notFound((c) => notFound(c as unknown as GatewayContext))
   return app as unknown as Hono

@@ -68,5 +68,3 @@ export const statement = z.strictObject({
   limit: z.number().int().min(1).max(10_000).default(1_000).describe('rows in the answer, at the most'),
   reason: reason.optional(),
 })
-
-export const empty = z.strictObject({ reason: reason.optional() })

@@ -10,7 +10,7 @@ import type { Terminal } from './terminal.ts'
 export async function confirm(terminal: Terminal, what: string, word: string, isConfirmed: boolean): Promise<void> {
   if (isConfirmed) return
   if (!terminal.canAsk) {
-    throw new CliError(`${what} needs to be confirmed`, {
+    throw new CliError(`${what}: confirm it first`, {
       exitCode: EXIT.usage,
       code: 'unconfirmed',
       hint: 'Add --yes when you are sure.',

@@ -56,7 +56,10 @@ export function reportFailure(error: unknown, terminal: Terminal): number {
 }
 
 function reportOf(error: unknown): Report {
-  if (error instanceof CliError) return error
+  if (error instanceof CliError) {
+    const { exitCode, code, message, details, hint } = error
+    return { exitCode, code, message, details, hint }
+  }
   if (isInnkeeperError(error)) {
     const { code, message, details, hint } = error
     return { code, message, details, hint, exitCode: exitCodeOf(code) }

@@ -36,7 +36,10 @@ export async function writeProduct(folder: string, { name, isForced }: WriteProd
     const source = join(entry.parentPath, entry.name)
     // npm leaves a file named .gitignore out of a package.
     const path = source.slice(TEMPLATE.length, -SUFFIX.length).replace(/^gitignore$/, '.gitignore')
-    const text = (await readFile(source, 'utf8')).replaceAll(/\{\{([^}]+)\}\}/g, (whole, key: string) => values[key] ?? whole)
+    const text = (await readFile(source, 'utf8')).replaceAll(
+      /\{\{([^}]+)\}\}/g,
+      (whole, key: string) => values[key] ?? whole,
+    )
     await mkdir(dirname(join(folder, path)), { recursive: true })
     await writeFile(join(folder, path), text)
     files.push(path)

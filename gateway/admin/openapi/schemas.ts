@@ -1,0 +1,82 @@
+/** What the admin API answers with, as JSON Schema. Requests are described by the shapes that check them. */
+
+const text = { type: 'string' } as const
+const time = { type: 'string', format: 'date-time' } as const
+const uuid = { type: 'string', format: 'uuid' } as const
+const count = { type: 'integer', minimum: 0 } as const
+const isolation = { enum: ['shared', 'schema', 'database'] } as const
+const nullable = <S extends object>(schema: S) => ({ anyOf: [schema, { type: 'null' }] })
+const list = (name: string) => ({ type: 'array', items: ref(name) })
+
+export const ref = (name: string) => ({ $ref: `#/components/schemas/${name}` })
+
+function object(properties: Readonly<Record<string, unknown>>, optional: readonly string[] = []) {
+  return { type: 'object', properties, required: Object.keys(properties).filter((p) => !optional.includes(p)) }
+}
+
+const key = {
+  id: uuid,
+  name: text,
+  scopes: { type: 'array', items: { enum: ['read', 'write'] } },
+  status: { enum: ['active', 'expired', 'revoked'] },
+  createdAt: time,
+  expiresAt: nullable(time),
+  revokedAt: nullable(time),
+}
+
+export const schemas = {
+  Placement: object({ cluster: text, database: text, schema: text, isolation, epoch: { type: 'integer', minimum: 1 } }),
+  Tenant: object({
+    id: uuid,
+    slug: text,
+    tier: text,
+    isolation: nullable(isolation),
+    region: text,
+    status: { enum: ['provisioning', 'active', 'suspended', 'offboarded'] },
+    placement: nullable(ref('Placement')),
+    domains: { type: 'array', items: text },
+    url: nullable(text),
+    version: count,
+    createdAt: time,
+    updatedAt: time,
+  }),
+  TenantPage: object({ tenants: list('Tenant'), next: nullable(text) }),
+  Key: object(key),
+  NewKey: object({ ...key, apiKey: { ...text, description: 'The key itself; nobody can show it again.' } }),
+  Keys: object({ keys: list('Key') }),
+  Domains: object({ domains: { type: 'array', items: text } }),
+  Domain: object({ domain: text, tenant: text }),
+  Rows: object({
+    command: text,
+    rowCount: count,
+    rows: { type: 'array', items: { type: 'object' } },
+    truncated: { type: 'boolean', description: 'There were more rows than the limit.' },
+  }),
+  RoomFailure: object({
+    cluster: text,
+    database: text,
+    schema: text,
+    code: text,
+    message: text,
+    details: nullable(text),
+    hint: nullable(text),
+  }),
+  Migration: object({ ok: { type: 'boolean' }, rooms: count, migrated: count, failures: list('RoomFailure') }),
+  Check: object({ name: text, status: { enum: ['ok', 'warn', 'fail'] }, message: text, fix: nullable(text) }),
+  Diagnosis: object({ status: { enum: ['ok', 'warn', 'fail'] }, checks: list('Check') }),
+  Problem: object(
+    {
+      type: text,
+      title: text,
+      status: { type: 'integer' },
+      detail: text,
+      instance: text,
+      code: text,
+      message: text,
+      details: nullable(text),
+      hint: nullable(text),
+      field: text,
+    },
+    ['field'],
+  ),
+} as const

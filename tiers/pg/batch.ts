@@ -1,8 +1,8 @@
 import type { FieldDef } from 'pg'
 import { DatabaseError } from 'pg'
-import type { StatementCache } from './statement-cache.ts'
-import type { ParserSet } from './values.ts'
-import { prepareValue } from './values.ts'
+import { FrontendWriter } from './frontend.ts'
+import { type Columns, describedAs, type Prepared, type StatementCache } from './statement-cache.ts'
+import { type ParserSet, wireValues } from './values.ts'
 
 /** One statement of a batch. */
 export interface Step {
@@ -10,6 +10,8 @@ export interface Step {
   readonly params: readonly unknown[]
   /** False for what is run once on a connection: it is parsed without a name. */
   readonly prepared: boolean
+  /** For our own steps: the statement's name, the same on every connection. Their messages are then written once. */
+  readonly name?: string
   /** How rows are built; `none` for our own steps, whose rows nobody reads. */
   readonly rows: 'none' | 'array' | 'object'
   readonly parsers?: ParserSet
@@ -27,18 +29,7 @@ export type TransactionState = 'I' | 'T' | 'E'
 
 /** What the `pg` client's connection offers to a Submittable; its own types leave it out. */
 export interface Wire {
-  stream: { cork(): void; uncork(): void }
-  parse(message: { name: string; text: string; types: number[] }): void
-  bind(message: {
-    portal: string
-    statement: string
-    values: readonly unknown[]
-    valueMapper: (value: unknown) => unknown
-  }): void
-  describe(message: { type: 'P' | 'S'; name: string }): void
-  execute(message: { portal: string; rows: number }): void
-  close(message: { type: 'P' | 'S'; name: string }): void
-  sync(): void
+  stream: { writable: boolean; write(messages: Buffer): void }
   sendCopyFail(message: string): void
 }
 
@@ -48,6 +39,11 @@ export interface BatchOutcome {
   readonly error: Error | null
   /** The index of the step that failed. */
   readonly failedStep: number
+  /**
+   * The error says that a prepared statement no longer fits its tables (a migration ran). The connection parses it anew the
+   * next time, so a caller whose transaction was undone as a whole may try again.
+   */
+  readonly stalePlan: boolean
 }
 
 interface MutableResult {
@@ -66,11 +62,12 @@ export class Batch {
   readonly #steps: readonly Step[]
   readonly #statements: StatementCache
   readonly #results: MutableResult[] = []
-  readonly #names: (string | null)[] = []
+  /** Null for a statement without a name. */
+  readonly #prepared: (Prepared | null)[] = []
   #current = 0
   #error: Error | null = null
   #failedStep = -1
-  #parsers: ((text: string) => unknown)[] = []
+  #columns: Columns = NO_COLUMNS
 
   constructor(steps: readonly Step[], statements: StatementCache) {
     this.#steps = steps
@@ -79,54 +76,69 @@ export class Batch {
 
   /** Called by the client when it is this batch's turn. */
   submit(wire: Wire): void {
-    wire.stream.cork()
-    try {
-      for (const step of this.#steps) this.#send(wire, step)
-      wire.sync()
-    } finally {
-      wire.stream.uncork()
-    }
+    for (const step of this.#steps) this.#write(step)
+    writer.sync()
+    const messages = writer.take()
+    // A stream that has ended says so by an event of its own.
+    if (wire.stream.writable) wire.stream.write(messages)
     this.#begin()
   }
 
-  #send(wire: Wire, step: Step): void {
-    const { name, parse, close } = step.prepared ? this.#statements.use(step.text) : UNNAMED
-    this.#names.push(step.prepared ? name : null)
-    for (const old of close) wire.close({ type: 'S', name: old })
-    if (parse) wire.parse({ name, text: step.text, types: [] })
-    wire.bind({ portal: '', statement: name, values: step.params, valueMapper: prepareValue })
-    if (step.rows !== 'none') wire.describe({ type: 'P', name: '' })
-    wire.execute({ portal: '', rows: 0 })
+  #write(step: Step): void {
+    if (!step.prepared) {
+      this.#prepared.push(null)
+      writer.parse('', step.text)
+      writer.run('', wireValues(step.params), step.rows !== 'none')
+      return
+    }
+    const { prepared, parse, close } = this.#statements.use(step.text, step.name)
+    this.#prepared.push(prepared)
+    for (const old of close) writer.close(old)
+    if (parse) writer.parse(prepared.name, step.text)
+    if (step.name === undefined) {
+      writer.run(prepared.name, wireValues(step.params), step.rows !== 'none' && prepared.columns === null)
+    } else writer.copy(messagesOf(step, step.name))
   }
 
   #begin(): void {
-    this.#results.push({ command: '', rowCount: 0, rows: [], fields: [] })
+    const step = this.#steps[this.#current]!
+    const result: MutableResult = { command: '', rowCount: 0, rows: NO_ROWS, fields: NO_COLUMNS.fields }
+    this.#results.push(result)
+    if (step.rows === 'none') return
+    result.rows = []
+    const known = this.#prepared[this.#current]?.columns
+    if (known) this.#use(known, step, result)
+  }
+
+  #use(columns: Columns, step: Step, result: MutableResult): void {
+    const fits = columns.parserSet === step.parsers
+    this.#columns = fits ? columns : describedAs(columns.fields, step.parsers)
+    result.fields = columns.fields
   }
 
   handleRowDescription(message: { fields: FieldDef[] }): void {
     const step = this.#steps[this.#current]!
-    this.#results[this.#current]!.fields = message.fields
-    const parsers = step.parsers
-    this.#parsers =
-      parsers === undefined ? [] : message.fields.map((f) => parsers(f.dataTypeID, f.format as 'text') as never)
+    const prepared = this.#prepared[this.#current]
+    const columns = describedAs(message.fields, step.parsers)
+    if (prepared) prepared.columns = columns
+    this.#use(columns, step, this.#results[this.#current]!)
   }
 
   handleDataRow(message: { fields: (string | null)[] }): void {
     const mode = this.#steps[this.#current]!.rows
     if (mode === 'none') return
-    const result = this.#results[this.#current]!
+    const { rows } = this.#results[this.#current]!
     const values = message.fields
-    const parsers = this.#parsers
+    const { parsers, fields } = this.#columns
     if (mode === 'array') {
       const row = new Array<unknown>(values.length)
       for (let i = 0; i < values.length; i++) row[i] = values[i] === null ? null : parsers[i]!(values[i]!)
-      result.rows.push(row)
+      rows.push(row)
       return
     }
     const row: Record<string, unknown> = {}
-    const { fields } = result
     for (let i = 0; i < values.length; i++) row[fields[i]!.name] = values[i] === null ? null : parsers[i]!(values[i]!)
-    result.rows.push(row)
+    rows.push(row)
   }
 
   handleCommandComplete(message: { text: string }): void {
@@ -150,8 +162,8 @@ export class Batch {
   }
 
   #finishStep(): void {
-    const name = this.#names[this.#current]
-    if (name) this.#statements.confirm(name)
+    const prepared = this.#prepared[this.#current]
+    if (prepared) prepared.confirmed = true
     this.#current++
     if (this.#current < this.#steps.length) this.#begin()
   }
@@ -174,11 +186,34 @@ export class Batch {
   handleCopyData(): void {}
 
   outcome(): BatchOutcome {
-    return { results: this.#results, error: this.#error, failedStep: this.#failedStep }
+    const stalePlan = this.#error !== null && isStalePlan(this.#error)
+    if (stalePlan) this.#statements.doubt(this.#steps[this.#failedStep]?.text ?? '')
+    return { results: this.#results, error: this.#error, failedStep: this.#failedStep, stalePlan }
   }
 }
 
-const UNNAMED = { name: '', parse: true, close: [] as readonly string[] }
+/** One for all batches: a batch is written in one go. */
+const writer = new FrontendWriter()
+const NO_COLUMNS: Columns = { fields: [], parserSet: undefined, parsers: [] }
+const NO_ROWS: unknown[] = []
+
+const written = new WeakMap<Step, Buffer>()
+
+/** Our own steps are sent many times as they are, the entrance for as long as its ticket is used. */
+function messagesOf(step: Step, name: string): Buffer {
+  const known = written.get(step)
+  if (known !== undefined) return known
+  const own = new FrontendWriter(512)
+  own.run(name, wireValues(step.params), false)
+  const messages = own.take()
+  written.set(step, messages)
+  return messages
+}
+
+/** "cached plan must not change result type": known by its code and place, since the text is translated. */
+function isStalePlan(error: Error): boolean {
+  return isDatabaseError(error) && error.code === '0A000' && error.routine === 'RevalidateCachedQuery'
+}
 
 export function isDatabaseError(error: unknown): error is DatabaseError {
   return error instanceof DatabaseError

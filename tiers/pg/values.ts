@@ -14,5 +14,15 @@ export const standardParsers: ParserSet = (oid) => pg.types.getTypeParser(oid, '
 /** As Drizzle's PostgreSQL columns expect them. */
 export const drizzleParsers: ParserSet = (oid) => (DRIZZLE_TEXT.has(oid) ? asText : standardParsers(oid, 'text'))
 
-/** Turns a JavaScript value into a parameter's text or bytes, as the `pg` package does. */
-export const prepareValue = (utils as { prepareValue: (value: unknown) => unknown }).prepareValue
+/** A parameter as it travels: text, or bytes in binary format, or null. */
+export type WireValue = string | Buffer | null
+
+const { prepareValue } = utils as { prepareValue(value: unknown): WireValue }
+
+/**
+ * Turns JavaScript values into parameters, as the `pg` package does; those that are parameters already stay what they are.
+ * @throws what a value's own conversion throws, such as TypeError for a circular object
+ */
+export function wireValues(values: readonly unknown[]): readonly WireValue[] {
+  return values.map((value) => (typeof value === 'string' ? value : prepareValue(value)))
+}

@@ -11,15 +11,19 @@ export interface EnterTimeouts {
 }
 
 /** Clears what an earlier tenant's statement may have left in the session. */
-export const RESET_STEP: Step = { text: 'reset all', params: [], prepared: true, rows: 'none' }
+export const RESET_STEP: Step = { name: 'reset', text: 'reset all', params: [], prepared: true, rows: 'none' }
 
 // The search path beside it is for raw SQL in a schema of the tenant's own; the shared rooms have theirs from the role.
 // `enter` cannot set it, because its own path is put back when it returns.
 const PATH = `set_config('search_path', $3, true)`
-const ENTER = 'select tenancy.enter($1, $2, $3)'
-const ENTER_SCHEMA = `select tenancy.enter($1, $2, $4), ${PATH}`
-const ENTER_INTERACTIVE = 'select tenancy.enter($1, $2, $3, $4, $5, $6)'
-const ENTER_SCHEMA_INTERACTIVE = `select tenancy.enter($1, $2, $4, $5, $6, $7), ${PATH}`
+const ENTER = {
+  single: { name: 'enter', text: 'select tenancy.enter($1, $2, $3)' },
+  interactive: { name: 'enter_i', text: 'select tenancy.enter($1, $2, $3, $4, $5, $6)' },
+}
+const ENTER_SCHEMA = {
+  single: { name: 'enter_s', text: `select tenancy.enter($1, $2, $4), ${PATH}` },
+  interactive: { name: 'enter_si', text: `select tenancy.enter($1, $2, $4, $5, $6, $7), ${PATH}` },
+}
 
 /** @param ownSchema the tenant's own schema, or null where rooms share one */
 export function enterStep(
@@ -34,12 +38,8 @@ export function enterStep(
   if (ownSchema !== null) params.push(`"${ownSchema}", pg_temp`)
   params.push(String(timeouts.statementMs))
   if (interactive) params.push(String(timeouts.lockMs), String(timeouts.idleMs), opaqueName(facts.tenant))
-  return { text: textOf(ownSchema !== null, interactive), params, prepared: true, rows: 'none' }
-}
-
-function textOf(schema: boolean, interactive: boolean): string {
-  if (schema) return interactive ? ENTER_SCHEMA_INTERACTIVE : ENTER_SCHEMA
-  return interactive ? ENTER_INTERACTIVE : ENTER
+  const form = ownSchema === null ? ENTER : ENTER_SCHEMA
+  return { ...form[interactive ? 'interactive' : 'single'], params, prepared: true, rows: 'none' }
 }
 
 /** Tenants share a database role and so see each other's application names: this one tells them nothing. */

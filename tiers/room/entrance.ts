@@ -54,12 +54,20 @@ export async function enterRoom(
   let deadline = 0
   let pauseMs = 5
   let dirty = 0
+  let replanned = false
   for (;;) {
-    const lease = await deps.lease(tenant, signal)
+    // Made before there is a lease, which nobody would give back if this threw.
     const batch = batchFor(tenant)
+    const lease = await deps.lease(tenant, signal)
     const outcome = await send(lease, batch, signal)
     const refusal = outcome.error
-    if (refusal === null || outcome.failedStep >= batch.firstOwn) return { lease, tenant, outcome }
+    if (refusal === null || outcome.failedStep >= batch.firstOwn) {
+      // Undone as a whole, and never run: the connection parses the statement anew.
+      if (!outcome.stalePlan || outcome.state !== 'I' || replanned) return { lease, tenant, outcome }
+      replanned = true
+      lease.release()
+      continue
+    }
     const state = isDatabaseError(refusal) ? refusal.code : undefined
     // A refused entrance inside an explicit BEGIN leaves a failed transaction behind.
     if (outcome.state !== 'I' || !isElsewhere(state)) lease.connection.doomed = true

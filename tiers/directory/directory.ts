@@ -3,9 +3,10 @@ import postgres from 'postgres'
 import type { Config } from '../../config/index.ts'
 import { startFeed } from '../cache/feed.ts'
 import { LoadingCache, type Versioned } from '../cache/loading-cache.ts'
+import { createReach, RECONNECT_S } from '../cache/reach.ts'
 import { redisLayer, type SharedCache } from '../cache/redis-layer.ts'
-import { within } from '../cache/within.ts'
 import { InnkeeperError } from '../errors.ts'
+import { isSlug } from '../slug.ts'
 import { NO_OBSERVER, type TiersObserver } from '../telemetry.ts'
 import type { Tenant, TenantId } from '../types.ts'
 import { directorySource } from './source.ts'
@@ -29,11 +30,13 @@ export function openDirectory({ config, redis, observer = NO_OBSERVER }: Directo
   const sql = postgres(config.controlUrl, {
     max: 4,
     connect_timeout: 2,
+    backoff: () => RECONNECT_S,
     // A notice is not an event for a reader.
     onnotice: () => {},
     connection: { application_name: 'innkeeper-directory' },
   })
   const source = directorySource(sql)
+  const reach = createReach({ timeoutMs: LOOKUP_TIMEOUT_MS, downForMs: () => feed.disconnectedForMs() })
   const shared: SharedCache | null = redis
     ? redisLayer(redis, 'directory', settings.ttlMs, () => observer.count('redis.errors', 1, { use: 'directory' }))
     : null
@@ -49,7 +52,7 @@ export function openDirectory({ config, redis, observer = NO_OBSERVER }: Directo
       observer.count('directory.lookups', 1, { layer: 'control', hit: false })
       const started = performance.now()
       try {
-        const answer = await within(ask(key.slice(key.indexOf(':') + 1)), LOOKUP_TIMEOUT_MS)
+        const answer = await reach(() => ask(key.slice(key.indexOf(':') + 1)))
         if (answer.value !== null) shared?.put(key, answer as Versioned<unknown>)
         observer.record('directory.loadMs', performance.now() - started, {})
         return answer
@@ -66,7 +69,7 @@ export function openDirectory({ config, redis, observer = NO_OBSERVER }: Directo
     ttlMs: settings.ttlMs,
     negativeTtlMs: settings.negativeTtlMs,
     staleMs: settings.staleMs,
-    down: () => !feed.connected() && feed.seq() > 0,
+    down: () => !feed.connected(),
   }
   const ids = new LoadingCache<Tenant>({ ...limits, load: through<Tenant>(source.byId) })
   const bySlug = through<Tenant>(source.bySlug)
@@ -108,7 +111,8 @@ export function openDirectory({ config, redis, observer = NO_OBSERVER }: Directo
 
   return {
     byId: (id) => ids.get(`id:${id}`),
-    bySlug: (slug) => slugs.get(`slug:${slug}`),
+    // What can be nobody's name is not worth a look-up, nor a place in memory.
+    bySlug: async (slug) => (isSlug(slug) ? slugs.get(`slug:${slug}`) : null),
     async byDomain(domain) {
       const id = await domains.get(`domain:${domain}`)
       return id === null ? null : ids.get(`id:${id}`)

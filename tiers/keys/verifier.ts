@@ -3,7 +3,7 @@ import postgres from 'postgres'
 import type { ClusterConfig, Config } from '../../config/index.ts'
 import { startFeed } from '../cache/feed.ts'
 import { LoadingCache } from '../cache/loading-cache.ts'
-import { within } from '../cache/within.ts'
+import { createReach, RECONNECT_S } from '../cache/reach.ts'
 import { InnkeeperError } from '../errors.ts'
 import { REGION_DATABASE } from '../rooms/naming.ts'
 import type { TenantId } from '../types.ts'
@@ -37,19 +37,21 @@ export function openKeyVerifier(config: Config, cluster: ClusterConfig): KeyVeri
   const sql = postgres(url.href, {
     max: 3,
     connect_timeout: 2,
+    backoff: () => RECONNECT_S,
     onnotice: () => {},
     connection: { application_name: 'innkeeper-keys' },
     ...(cluster.tls === 'verify-full' ? { ssl: { rejectUnauthorized: true } } : {}),
   })
+  const reach = createReach({ timeoutMs: LOOKUP_TIMEOUT_MS, downForMs: () => feed.disconnectedForMs() })
   const cache = new LoadingCache<ApiKey>({
     entriesMax: config.directory.entriesMax,
     ttlMs: config.directory.ttlMs,
     negativeTtlMs: config.directory.negativeTtlMs,
     staleMs: config.directory.staleMs,
-    down: () => !feed.connected() && feed.seq() > 0,
+    down: () => !feed.connected(),
     async load(hash) {
       try {
-        const [row] = await within(sql<Row[]>`select * from keys.find(${Buffer.from(hash, 'hex')})`, LOOKUP_TIMEOUT_MS)
+        const [row] = await reach(() => sql<Row[]>`select * from keys.find(${Buffer.from(hash, 'hex')})`)
         return { value: keyOf(row!), asOf: Number(row!.as_of) }
       } catch (cause) {
         throw new InnkeeperError('cluster_unavailable', 'The key cannot be checked now', { cause, retryAfterMs: 1_000 })

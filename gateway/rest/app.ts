@@ -41,7 +41,8 @@ export function restApi(roomOf: (c: Context) => RestRoom): Hono {
   })
   // The root with a slash at its end, which is how clients ask for it; nothing lies deeper than a table.
   app.all('/*', (c) => {
-    if (c.req.path === routePath(c).slice(0, -1) && c.req.method === 'GET') return describeApi(c)
+    const isRoot = c.req.path === routePath(c).slice(0, -1)
+    if (isRoot && (c.req.method === 'GET' || c.req.method === 'HEAD')) return describeApi(c)
     throw new RestError(404, 'PGRST125', 'Invalid path specified in request URL')
   })
   app.onError(async function answerFailure(error, c) {

@@ -56,7 +56,7 @@ describe.each([15, 18] as const)('the catalogue, on PostgreSQL %i', (version) =>
     expect(columns.get('done')!.type).toMatchObject({ sql: '"pg_catalog"."int4"', label: 'share' })
     expect(columns.get('id')).toMatchObject({ generated: true, hasDefault: true })
     expect(columns.get('code')!.type).toMatchObject({ sql: '"pg_catalog"."bpchar"', label: 'character(3)' })
-    expect(columns.get('moods')!.type).toMatchObject({ sql: '"{room}"."_ticket_status"', label: 'ticket_status[]' })
+    expect(columns.get('moods')!.type).toMatchObject({ sql: '"{room}"."ticket_status"[]', label: 'ticket_status[]' })
     expect(columns.get('raw')!.type.kind).toBe('json')
     expect(catalogue.tables.get('odds')!.uniqueKeys.map((key) => key.columns)).toEqual([
       ['id', 'at'],

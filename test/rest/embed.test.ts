@@ -76,7 +76,19 @@ describe('what is embedded', () => {
       { id: 1, customer: 'Ada', bio: 'Counts' },
       { id: 3, customer: 'Bob, "the" builder', bio: null },
     ])
-    expect(await ask('/customers?select=id,...tickets(id)')).toMatchObject([400, { code: 'PGRST119' }])
+  })
+
+  it('spread of a to-many gives a list for each of its columns, in one order', async () => {
+    const path =
+      '/customers?select=id,...tickets(ids:id,titles:title,...agents!tickets_agent_fkey(agents:name))&order=id&tickets.order=id.desc'
+    expect(await get(path)).toEqual([
+      { id: 1, ids: [2, 1], titles: ['Password lost', 'Printer on fire'], agents: ['Noor', 'Noor'] },
+      { id: 2, ids: [4, 3], titles: ['A chair', 'Slow Wi-Fi'], agents: ['Oki', null] },
+      { id: 3, ids: [], titles: [], agents: [] },
+    ])
+    expect(await get('/tickets?select=id,...tags(tags:name)&id=eq.1&tags.order=name')).toEqual([
+      { id: 1, tags: ['office', 'urgent'] },
+    ])
   })
 
   it('a table that refers to itself is entered by column towards the one, by name towards the many', async () => {

@@ -19,6 +19,7 @@ describe('the OpenAPI document', () => {
       200,
       'application/openapi+json; charset=utf-8',
     ])
+    expect((await desk.fetch(suffix, { method: 'HEAD' })).status).toBe(200)
     expect(await response.json()).toMatchObject({ openapi: '3.1.0', servers: [{ url: '/rest/v1' }] })
   })
 

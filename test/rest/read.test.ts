@@ -294,7 +294,7 @@ describe('a statement belongs to no room', () => {
   ])('since it is kept for all that have the same tables: %s', async (path) => {
     desk.statements.length = 0
     await get(path)
-    const [{ text }] = desk.statements as [{ text: string }]
+    const [{ text }] = desk.statements as [(typeof desk.statements)[number]]
     expect(text).toContain('"{room}".')
     expect(text).not.toContain('room_b7')
   })

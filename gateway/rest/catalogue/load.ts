@@ -28,7 +28,7 @@ interface ColumnRow {
   typeSchema: string
   typeName: string
   typeKind: string
-  typeCategory: string
+  isArray: boolean
   enumValues: string[] | null
   nullable: boolean
   hasDefault: boolean
@@ -105,7 +105,7 @@ function typeOf(row: ColumnRow, schema: string): ColumnType {
   // Where the type lives in the tenant's own schema the name must follow the tenant, so it takes the placeholder.
   const qualifier = row.typeSchema === schema ? ROOM_IDENTIFIER : quoteIdent(row.typeSchema)
   return Object.freeze({
-    sql: `${qualifier}.${quoteIdent(row.typeName)}`,
+    sql: `${qualifier}.${quoteIdent(row.typeName)}${row.isArray ? '[]' : ''}`,
     label: labelOf(row.label, schema),
     kind: kindOf(row),
     enumValues: Object.freeze(row.enumValues ?? []),
@@ -118,10 +118,10 @@ function labelOf(label: string, schema: string): string {
 }
 
 function kindOf(row: ColumnRow): ColumnType['kind'] {
+  if (row.isArray) return 'array'
   if (row.typeSchema === 'pg_catalog') {
     if (row.typeName === 'json' || row.typeName === 'jsonb' || row.typeName === 'tsvector') return row.typeName
   }
-  if (row.typeCategory === 'A') return 'array'
   return row.typeKind === 'c' ? 'composite' : 'scalar'
 }
 

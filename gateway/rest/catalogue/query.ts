@@ -26,10 +26,12 @@ with relation as (
     select b.id, t.oid, t.typtype, t.typbasetype
     from base b join pg_catalog.pg_type t on t.oid = b.typbasetype where b.typtype = 'd'
   )
-  select b.id, t.oid, t.typname, t.typtype, t.typcategory, tn.nspname
+  -- An array goes by its elements' type: its own name is made up by the server, and need not be the same in each room.
+  select b.id, b.oid, e.typname, e.typtype, t.typcategory = 'A' as is_array, n.nspname
   from base b
   join pg_catalog.pg_type t on t.oid = b.oid
-  join pg_catalog.pg_namespace tn on tn.oid = t.typnamespace
+  join pg_catalog.pg_type e on e.oid = case when t.typcategory = 'A' and t.typelem <> 0 then t.typelem else t.oid end
+  join pg_catalog.pg_namespace n on n.oid = e.typnamespace
   where b.typtype <> 'd'
 )
 select
@@ -48,7 +50,7 @@ select
       'typeSchema', t.nspname,
       'typeName', t.typname,
       'typeKind', t.typtype,
-      'typeCategory', t.typcategory,
+      'isArray', t.is_array,
       'enumValues', (select pg_catalog.json_agg(e.enumlabel order by e.enumsortorder)
                      from pg_catalog.pg_enum e where e.enumtypid = t.oid),
       'nullable', not a.attnotnull,

@@ -39,7 +39,6 @@ export const ERROR_WORDS: readonly (readonly [code: string, status: number, mean
   ['PGRST108', 400, 'A filter or order on a resource that is not embedded.'],
   ['PGRST116', 406, 'One object was asked for, and there is none or more than one. A write is rolled back.'],
   ['PGRST118', 400, 'Ordering by a resource that is not to-one.'],
-  ['PGRST119', 400, 'Spreading a resource that is not to-one.'],
   ['PGRST120', 400, 'An embedded resource can only be filtered by is.null and not.is.null.'],
   ['PGRST122', 400, 'With handling=strict: a preference that is not known.'],
   ['PGRST123', 400, 'Aggregates other than count() are not served.'],

@@ -6,7 +6,7 @@ import { whereClause, whereSql } from './filter.ts'
 import { newAlias } from './params.ts'
 import { isToOne, relate } from './relate.ts'
 import { joinSql, type Scope, scopeOf, tableSql } from './scope.ts'
-import { columnListSql, type Part, pageSql, type SelectSql, selectSql } from './select.ts'
+import { columnListSql, type OutputColumn, type Part, pageSql, type SelectSql, selectSql } from './select.ts'
 
 interface Related {
   readonly scope: Scope
@@ -37,11 +37,7 @@ export function existsSql(parent: Scope, embed: Embed): string {
   return `exists (select from ${from}${whereClause([on, ...whereSql(scope, embed.node)])})`
 }
 
-/**
- * Writes an embedded resource as a lateral subquery, and the parent's columns that come from it.
- *
- * @throws RestError PGRST119 when a list is to be spread into its parent's object
- */
+/** Writes an embedded resource as a lateral subquery, and the parent's columns that come from it. */
 export function embedSql(parent: Scope, embed: Embed): Part {
   const { scope, relationship, from, on } = related(parent, embed)
   // An empty embed is there for its filters only: nothing of it is shown.
@@ -57,23 +53,35 @@ export function embedSql(parent: Scope, embed: Embed): Part {
     const row = `select pg_catalog.row_to_json(r.*) as j from (select ${columns} ${rows}) r`
     return { columns: [{ name: embed.name, sql: `${alias}.j` }], joins: ` left join lateral (${row}) ${alias} on true` }
   }
-  if (embed.spread) {
-    const message = `A spread operation on '${embed.target}' is not possible`
-    const details = `'${parent.table.name}' and '${embed.target}' do not form a many-to-one or one-to-one relationship`
-    throw new RestError(400, 'PGRST119', message, details)
-  }
-  const rows = `select ${columnListSql(inner.columns)} from ${from}${inner.joins}${where}${inner.groupBy}${pageSql(scope, embed.node)}`
+  const rest = `from ${from}${inner.joins}${where}${inner.groupBy}${pageSql(scope, embed.node)}`
+  if (embed.spread) return spreadListsSql(alias, inner, rest)
+  const rows = `select ${columnListSql(inner.columns)} ${rest}`
   const list = `select coalesce(pg_catalog.json_agg(r.*), '[]'::json) as j from (${rows}) r`
   return { columns: [{ name: embed.name, sql: `${alias}.j` }], joins: ` left join lateral (${list}) ${alias} on true` }
 }
 
 /** The columns of a to-one embed become columns of the parent; inside they are numbered, since names may repeat. */
 function spreadSql(alias: string, inner: SelectSql, rows: string): Part {
-  const numbered = inner.columns.map(({ sql }, index) => `${sql} as c${index}`).join(', ')
   return {
-    columns: inner.columns.map(({ name }, index) => ({ name, sql: `${alias}.c${index}` })),
-    joins: ` left join lateral (select ${numbered} ${rows}) ${alias} on true`,
+    columns: numberedNames(alias, inner),
+    joins: ` left join lateral (select ${numberedSql(inner)} ${rows}) ${alias} on true`,
   }
+}
+
+/** Each column of a to-many embed becomes a list in the parent; the lists are of one order. */
+function spreadListsSql(alias: string, inner: SelectSql, rows: string): Part {
+  const lists = inner.columns.map((_, at) => `coalesce(pg_catalog.json_agg(r.c${at}), '[]'::json) as c${at}`).join(', ')
+  // Without any column it still has to be one row.
+  const list = `select ${lists || 'pg_catalog.count(*)'} from (select ${numberedSql(inner)} ${rows}) r`
+  return { columns: numberedNames(alias, inner), joins: ` left join lateral (${list}) ${alias} on true` }
+}
+
+function numberedSql({ columns }: SelectSql): string {
+  return columns.map(({ sql }, at) => `${sql} as c${at}`).join(', ')
+}
+
+function numberedNames(alias: string, { columns }: SelectSql): OutputColumn[] {
+  return columns.map(({ name }, at) => ({ name, sql: `${alias}.c${at}` }))
 }
 
 /** One column of a to-one embed, to sort the parent by. */

@@ -140,7 +140,8 @@ export interface Proxy {
   close(): Promise<void>
 }
 
-export async function startProxy(targetPort: number): Promise<Proxy> {
+/** @param port any where left out */
+export async function startProxy(targetPort: number, port = 0): Promise<Proxy> {
   let wanted: string | null = null
   const holding = new Map<Socket, Buffer[]>()
   const sockets = new Set<Socket>()
@@ -165,9 +166,10 @@ export async function startProxy(targetPort: number): Promise<Proxy> {
       else kept.push(data)
     })
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
+  const listeningOn = (server.address() as AddressInfo).port
   return {
-    port: (server.address() as AddressInfo).port,
+    port: listeningOn,
     holdAnswersTo(text) {
       wanted = text
     },
@@ -190,7 +192,7 @@ export interface OwnRedis {
   readonly pid: number
   readonly port: number
   /** With the settings of a gateway's; closed with the server. */
-  client(): Promise<Redis>
+  client(port?: number): Promise<Redis>
   stop(): Promise<void>
 }
 
@@ -207,8 +209,8 @@ export async function startOwnRedis(): Promise<OwnRedis | null> {
   return {
     pid: program.pid,
     port,
-    async client() {
-      const redis = new Redis(port, '127.0.0.1', {
+    async client(through = port) {
+      const redis = new Redis(through, '127.0.0.1', {
         maxRetriesPerRequest: 1,
         enableOfflineQueue: false,
         commandTimeout: 200,

@@ -13,8 +13,11 @@ export interface LoadingCacheOptions<T> {
   readonly negativeTtlMs: number
   /** How old an answer may be that is served because the source is out of reach. */
   readonly staleMs: number
-  /** Null values are answers. Rejects when the source is out of reach. */
-  load(key: string, pastCaches: boolean): Promise<Versioned<T | null>>
+  /**
+   * Null values are answers. Rejects when the source is out of reach.
+   * @param asOfLeast an answer from a cache in between must not be older; infinite where none from a cache will do
+   */
+  load(key: string, asOfLeast: number): Promise<Versioned<T | null>>
   /** True while the source is known not to answer: then old answers are served at once. */
   down(): boolean
 }
@@ -73,7 +76,7 @@ export class LoadingCache<T> {
   /** Asks the source whatever is held, and does not join a load that began before. */
   async refresh(key: string): Promise<T | null> {
     this.#loads.delete(key)
-    return this.#loadOnce(key, true)
+    return this.#loadOnce(key, Infinity)
   }
 
   /** Keeps an answer that was obtained on the way to another. */
@@ -105,11 +108,11 @@ export class LoadingCache<T> {
     return Date.now() - entry.loadedAtMs < this.#options.staleMs
   }
 
-  #loadOnce(key: string, pastCaches = false): Promise<T | null> {
+  #loadOnce(key: string, asOfLeast = this.#changed.get(key) ?? 0): Promise<T | null> {
     const running = this.#loads.get(key)
     if (running !== undefined) return running
     const startedAtMs = Date.now()
-    const load: Promise<T | null> = this.#options.load(key, pastCaches).then(
+    const load: Promise<T | null> = this.#options.load(key, asOfLeast).then(
       (answer) => {
         if (this.#loads.get(key) === load) this.#loads.delete(key)
         this.#store(key, answer, startedAtMs)

@@ -1,5 +1,8 @@
+import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
 import type { Redis } from 'ioredis'
+import { LRUCache } from 'lru-cache'
 import type { Versioned } from './loading-cache.ts'
+import { within } from './within.ts'
 
 /** A cache that the gateways of a region share. Losing it costs time, never rightness. */
 export interface SharedCache {
@@ -7,6 +10,18 @@ export interface SharedCache {
   get<T>(key: string): Promise<Versioned<T> | undefined>
   put(key: string, answer: Versioned<unknown>): void
   invalidate(key: string, seq: number): void
+  close(): void
+}
+
+export interface RedisLayerOptions {
+  readonly redis: Redis
+  /** Distinguishes what is cached, such as `directory`. */
+  readonly prefix: string
+  readonly ttlMs: number
+  /** The region's key: what others write into Redis is not believed. */
+  readonly regionKey: Buffer
+  /** For the log and the metrics: Redis did not answer. */
+  readonly onError: (error: unknown) => void
 }
 
 /**
@@ -25,36 +40,96 @@ if not changed or tonumber(changed) < tonumber(ARGV[1]) then redis.call('set', K
 redis.call('del', KEYS[1])
 return 1`
 
-/**
- * @param prefix distinguishes what is cached, such as `directory`
- * @param onError for the log and the metrics: Redis did not answer
- */
-export function redisLayer(redis: Redis, prefix: string, ttlMs: number, onError: (error: unknown) => void): SharedCache {
+const TIMEOUT_MS = 150
+/** For how long nobody asks a Redis that did not answer: so that it slows one look-up, not all of them. */
+const PAUSE_MS = 1_000
+const UNSENT_MAX = 50_000
+const MAC_CHARS = 43
+
+/** Every entry is signed together with its key, so that neither a changed record nor one from under another key is believed. */
+export function redisLayer({ redis, prefix, ttlMs, regionKey, onError }: RedisLayerOptions): SharedCache {
+  const macKey = Buffer.from(hkdfSync('sha256', regionKey, 'innkeeper', `cache:${prefix}`, 32))
+  const macOf = (key: string, json: string) =>
+    createHmac('sha256', macKey).update(`${key}\n`).update(json).digest('base64url')
   // A hash tag keeps an answer and its marker on one node of a Redis cluster.
   const entry = (key: string) => `ink:{${prefix}:${key}}`
   const marker = (key: string) => `ink:{${prefix}:${key}}:changed`
-  const ready = () => redis.status === 'ready'
+  /** Invalidations that Redis was not told of: it may still hold what they are about. */
+  const unsent = new LRUCache<string, number>({ max: UNSENT_MAX })
+  let pausedUntilMs = 0
+  let retry: NodeJS.Timeout | null = null
+  let closed = false
+
+  const usable = () => redis.status === 'ready' && performance.now() >= pausedUntilMs
+  const failed = (error: unknown) => {
+    pausedUntilMs = performance.now() + PAUSE_MS
+    onError(error)
+  }
+  const send = async (key: string, seq: number): Promise<void> => {
+    // The marker outlives every answer that could still be on its way.
+    await within(redis.eval(INVALIDATE, 2, entry(key), marker(key), seq, ttlMs * 2), TIMEOUT_MS)
+    if (unsent.get(key) === seq) unsent.delete(key)
+  }
+  const sendUnsent = async (): Promise<void> => {
+    retry = null
+    try {
+      if (usable()) for (const [key, seq] of [...unsent]) await send(key, seq)
+    } catch (error) {
+      failed(error)
+    }
+    if (unsent.size > 0) sendLater()
+  }
+  const sendLater = (): void => {
+    if (retry !== null || closed) return
+    retry = setTimeout(() => void sendUnsent(), PAUSE_MS / 4).unref()
+  }
+
+  const retryLater = (error: unknown): void => {
+    failed(error)
+    sendLater()
+  }
+
   return {
     async get<T>(key: string) {
-      if (!ready()) return undefined
+      if (!usable() || unsent.has(key)) return undefined
       try {
-        const [text, changed] = await redis.mget(entry(key), marker(key))
+        const [text, changed] = await within(redis.mget(entry(key), marker(key)), TIMEOUT_MS)
         if (text == null) return undefined
-        const answer = JSON.parse(text) as Versioned<T>
+        const json = text.slice(MAC_CHARS)
+        if (!same(text.slice(0, MAC_CHARS), macOf(key, json))) return undefined
+        const answer = frozen(JSON.parse(json) as Versioned<T>)
         return changed != null && Number(changed) > answer.asOf ? undefined : answer
       } catch (error) {
-        onError(error)
+        failed(error)
         return undefined
       }
     },
     put(key, answer) {
-      if (!ready()) return
-      redis.eval(PUT, 2, entry(key), marker(key), JSON.stringify(answer), answer.asOf, ttlMs).catch(onError)
+      if (!usable()) return
+      const json = JSON.stringify(answer)
+      const text = macOf(key, json) + json
+      redis.eval(PUT, 2, entry(key), marker(key), text, answer.asOf, ttlMs).catch(failed)
     },
     invalidate(key, seq) {
-      if (!ready()) return
-      // The marker outlives every answer that could still be on its way.
-      redis.eval(INVALIDATE, 2, entry(key), marker(key), seq, ttlMs * 2).catch(onError)
+      unsent.set(key, seq)
+      if (usable()) send(key, seq).catch(retryLater)
+      else sendLater()
+    },
+    close() {
+      closed = true
+      if (retry !== null) clearTimeout(retry)
     },
   }
+}
+
+function same(a: string, b: string): boolean {
+  const [left, right] = [Buffer.from(a), Buffer.from(b)]
+  return left.length === right.length && timingSafeEqual(left, right)
+}
+
+/** As unchangeable as what the control database's answers are made into. */
+function frozen<T>(value: T): T {
+  if (typeof value !== 'object' || value === null) return value
+  for (const inner of Object.values(value)) frozen(inner)
+  return Object.freeze(value)
 }

@@ -37,15 +37,14 @@ export function openDirectory({ config, redis, observer = NO_OBSERVER }: Directo
   })
   const source = directorySource(sql)
   const reach = createReach({ timeoutMs: LOOKUP_TIMEOUT_MS, downForMs: () => feed.disconnectedForMs() })
-  const shared: SharedCache | null = redis
-    ? redisLayer(redis, 'directory', settings.ttlMs, () => observer.count('redis.errors', 1, { use: 'directory' }))
-    : null
+  const shared = redis ? sharedCache(config, redis, observer) : null
 
   const through =
     <T>(ask: (name: string) => Promise<Versioned<T | null>>) =>
-    async (key: string, pastCaches: boolean): Promise<Versioned<T | null>> => {
-      if (shared !== null && !pastCaches) {
-        const near = await shared.get<T>(key)
+    async (key: string, asOfLeast: number): Promise<Versioned<T | null>> => {
+      if (shared !== null && asOfLeast < Infinity) {
+        const held = await shared.get<T>(key)
+        const near = held !== undefined && held.asOf >= asOfLeast ? held : undefined
         observer.count('directory.lookups', 1, { layer: 'redis', hit: near !== undefined })
         if (near !== undefined) return near
       }
@@ -75,8 +74,8 @@ export function openDirectory({ config, redis, observer = NO_OBSERVER }: Directo
   const bySlug = through<Tenant>(source.bySlug)
   const slugs = new LoadingCache<Tenant>({
     ...limits,
-    async load(key, pastCaches) {
-      const answer = await bySlug(key, pastCaches)
+    async load(key, asOfLeast) {
+      const answer = await bySlug(key, asOfLeast)
       // The next step asks for the same tenant by its id.
       if (answer.value !== null) ids.offer(`id:${answer.value.id}`, answer as Versioned<Tenant>)
       return answer
@@ -130,7 +129,21 @@ export function openDirectory({ config, redis, observer = NO_OBSERVER }: Directo
     async close() {
       removeGauge()
       await feed.close()
+      shared?.close()
       await sql.end({ timeout: 1 })
     },
   }
+}
+
+/** Null where there is no region's key to know one's own entries by. */
+function sharedCache(config: Config, redis: Redis, observer: TiersObserver): SharedCache | null {
+  const secrets = config.role.kind === 'gateway' ? config.regions.get(config.role.region)?.secrets : null
+  if (!secrets) return null
+  return redisLayer({
+    redis,
+    prefix: 'directory',
+    ttlMs: config.directory.ttlMs,
+    regionKey: secrets.key,
+    onError: () => observer.count('redis.errors', 1, { use: 'directory' }),
+  })
 }

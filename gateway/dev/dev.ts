@@ -81,7 +81,7 @@ export async function runDev(options: DevOptions): Promise<void> {
     }
     let system: RunningSystem | null = await start(product)
     closers.add('system', async () => system?.close())
-    process.stdout.write(summaryOf(await readDemo(state), options.state))
+    process.stdout.write(summaryOf(await readDemo(state), options.state, product.isDemo))
 
     const reload = async () => {
       try {

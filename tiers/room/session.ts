@@ -4,7 +4,7 @@ import type { Lease } from '../pg/cluster-pool.ts'
 import type { TiersObserver } from '../telemetry.ts'
 import { tenantAttributes } from '../telemetry.ts'
 import type { QueryResult, TenantId, TransactionOptions } from '../types.ts'
-import { assertCommand } from './command.ts'
+import { assertCommand, assertStatement } from './command.ts'
 import { type EntranceDeps, enterRoom, lost, type PlacedTenant } from './entrance.ts'
 import { batchOf, type Statement, type StepMaker } from './steps.ts'
 
@@ -37,6 +37,7 @@ type Outcome = BatchOutcome & { state: TransactionState }
 export function roomSession(deps: RoomSessionDeps, id: TenantId, claims: string): RoomSession {
   return {
     async execute(statement, options = {}) {
+      assertStatement(statement.text)
       // An isolation level needs an explicit BEGIN; the implicit transaction of one Sync is always read committed.
       if (options.isolationLevel !== undefined && options.isolationLevel !== 'read committed') {
         return this.transaction((tx) => tx.execute(statement), options)
@@ -147,6 +148,7 @@ class OpenTransaction {
   async #execute(statement: Statement): Promise<QueryResult> {
     if (this.#ended)
       throw new InnkeeperError('no_tenant', 'The transaction has ended', { hint: 'Await every statement.' })
+    assertStatement(statement.text)
     const entered = this.#entered
     if (entered === null) return this.#open(statement)
     const { lease, tenant } = entered

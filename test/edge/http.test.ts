@@ -76,6 +76,13 @@ describe('errors', () => {
     expect(JSON.stringify(line)).toContain('secret_table')
   })
 
+  test('what the platform has to say of its own faults is not for a client', () => {
+    for (const code of ['internal', 'invalid_config', 'no_tenant', 'tenant_switch'] as const) {
+      const problem = problemOf(new InnkeeperError(code, 'inside', { details: 'inside', hint: 'inside' }), 'r')
+      expect(JSON.stringify(problem)).not.toContain('inside')
+    }
+  })
+
   test('an unknown route is 404, for who has a tenant; for anybody else 401', async () => {
     expect((await ask('/nothing')).json).toMatchObject({ code: 'not_found', status: 404 })
     expect((await gateway.ask('/nothing')).status).toBe(401)
@@ -268,7 +275,8 @@ describe('health', () => {
     const startedMs = performance.now()
     const drained = draining.edge.drain()
     expect((await draining.ask('/readyz')).status).toBe(503)
-    expect((await draining.ask('/v1/whoami', { apikey: key })).headers.connection).toBe('close')
+    const kept = await draining.ask('/v1/whoami', { apikey: key, connection: 'keep-alive' })
+    expect(kept.headers.connection).toBe('close')
     await drained
     expect(performance.now() - startedMs).toBeLessThan(1_500)
     expect((await slow).text).toBe('done')

@@ -13,7 +13,7 @@ import { REGION_DATABASE, roomFor } from '../rooms/naming.ts'
 import { isSlug } from '../slug.ts'
 import { appLogin } from '../tenancy/roles.ts'
 import type { TenantId } from '../types.ts'
-import { type FleetMigration, migrateFleet, type MigrationProgress } from './fleet.ts'
+import { type FleetMigration, type MigrationProgress, migrateFleet } from './fleet.ts'
 import { chooseCluster, regionNamed, tierNamed } from './place.ts'
 import { type TenantFilter, type TenantRecord, type TenantStore, tenantStore } from './tenant-store.ts'
 
@@ -62,7 +62,11 @@ export interface ControlPlane {
 
 export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
   const { config, migrationsFolder } = options
-  const sql = postgres(config.controlUrl, { max: 10, onnotice: () => {}, connection: { application_name: 'innkeeper-control' } })
+  const sql = postgres(config.controlUrl, {
+    max: 10,
+    onnotice: () => {},
+    connection: { application_name: 'innkeeper-control' },
+  })
   const store = tenantStore(sql)
   let files: Promise<MigrationFile[]> | null = null
   const migration = async () => {
@@ -128,9 +132,17 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
           await maker.installCluster()
         }),
       )
-      await Promise.all([...keyStores].map(([region, { home }]) => installKeyStore(makerOf(home.name), home, region, onStep)))
+      await Promise.all(
+        [...keyStores].map(([region, { home }]) => installKeyStore(makerOf(home.name), home, region, onStep)),
+      )
     },
-    async createTenant({ slug, tier: tierName = config.defaultTier, region: regionName, idempotencyKey, domains = [] }) {
+    async createTenant({
+      slug,
+      tier: tierName = config.defaultTier,
+      region: regionName,
+      idempotencyKey,
+      domains = [],
+    }) {
       if (!isSlug(slug)) {
         throw new InnkeeperError('invalid_request', 'The slug is not valid', {
           field: 'slug',

@@ -176,10 +176,17 @@ async function begin(
     .select({ tenant: tenants, placement: placements, domains: domainList })
     .from(tenants)
     .leftJoin(placements, eq(placements.tenantId, tenants.id))
-    .where(idempotencyKey === null ? eq(tenants.slug, slug) : raw`${tenants.slug} = ${slug} or ${tenants.idempotencyKey} = ${idempotencyKey}`)
+    .where(
+      idempotencyKey === null
+        ? eq(tenants.slug, slug)
+        : raw`${tenants.slug} = ${slug} or ${tenants.idempotencyKey} = ${idempotencyKey}`,
+    )
   const mine = rows.find((r) => r.tenant.slug === slug)
   const keyed = rows.find((r) => idempotencyKey !== null && r.tenant.idempotencyKey === idempotencyKey)
-  if (keyed !== undefined && (keyed.tenant.slug !== slug || keyed.tenant.tier !== tier || keyed.tenant.region !== region)) {
+  if (
+    keyed !== undefined &&
+    (keyed.tenant.slug !== slug || keyed.tenant.tier !== tier || keyed.tenant.region !== region)
+  ) {
     throw new InnkeeperError('conflict', 'The idempotency key was used for another request', {
       details: `it made tenant ${keyed.tenant.slug}`,
       hint: 'Use a new key for a new request.',

@@ -229,12 +229,19 @@ describe('bodies', () => {
 })
 
 describe('the end of a request', () => {
-  test('one that takes too long is 408, by a handler that heeds its signal and for one that does not', async () => {
+  test('one that takes too long is 504, by a handler that heeds its signal and for one that does not', async () => {
     const [heeds, hangs] = await Promise.all([ask('/wait'), ask('/hang')])
     for (const answer of [heeds, hangs]) {
-      expect(answer.status).toBe(408)
-      expect(answer.json.code).toBe('request_timeout')
+      expect(answer.status).toBe(504)
+      expect(answer.json.code).toBe('statement_timeout')
     }
+  })
+
+  test('a client that does not get on with its body is told so by 408, and its connection is closed', async () => {
+    const answer = await raw(`POST /echo HTTP/1.1\r\nHost: localhost\r\napikey: ${key}\r\nContent-Length: 9\r\n\r\nabc`)
+    expect(answer).toMatch(/^HTTP\/1.1 408/)
+    expect(answer).toMatch(/connection: close/i)
+    expect(answer).toContain('request_timeout')
   })
 
   test('a client that goes away aborts the signal', async () => {

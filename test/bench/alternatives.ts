@@ -13,9 +13,9 @@ export interface Alternative {
   close(): Promise<void>
 }
 
-const TENANT = '018f0000-0000-7000-8000-000000000001'
+export const TENANT = '018f0000-0000-7000-8000-000000000001'
 
-const customers = pgSchema('bench').table('customers', {
+export const benchCustomers = pgSchema('bench').table('customers', {
   tenantId: uuid('tenant_id').notNull(),
   id: bigint({ mode: 'number' }).generatedAlwaysAsIdentity(),
   name: textColumn().notNull(),
@@ -62,13 +62,16 @@ export function drizzleTransactions(url: string, connections: number): Alternati
     read: (id) =>
       db.transaction(async (tx) => {
         await tx.execute(tenant)
-        const { id: key, name, email } = customers
-        return tx.select({ id: key, name, email }).from(customers).where(eq(key, id))
+        const { id: key, name, email } = benchCustomers
+        return tx.select({ id: key, name, email }).from(benchCustomers).where(eq(key, id))
       }),
     insert: (email) =>
       db.transaction(async (tx) => {
         await tx.execute(tenant)
-        return tx.insert(customers).values({ tenantId: TENANT, name: 'Bench', email }).returning({ id: customers.id })
+        return tx
+          .insert(benchCustomers)
+          .values({ tenantId: TENANT, name: 'Bench', email })
+          .returning({ id: benchCustomers.id })
       }),
     close: () => pool.end(),
   }

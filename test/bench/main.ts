@@ -1,13 +1,16 @@
 import { parseArgs } from 'node:util'
 import { makeBenchTable } from './alternatives.ts'
 import type { Bench } from './bench.ts'
+import { directory } from './directory.ts'
+import { http } from './http.ts'
+import { manyRooms } from './many-rooms.ts'
 import { network } from './network.ts'
 import { goalsOf, type Row } from './row.ts'
 import { statements } from './statements.ts'
 import { table } from './table.ts'
 import { startWorld } from './world.ts'
 
-const BENCHES: readonly Bench[] = [statements, network]
+const BENCHES: readonly Bench[] = [statements, network, http, directory, manyRooms]
 
 const USAGE = `npm run bench -- [--only NAME] [--seconds N] [--long] [--json]
 

@@ -23,7 +23,8 @@ beforeAll(async () => {
   ] as const
   // A server that is killed must not forget what it has confirmed.
   system = await startTestSystem({ tenants, settings: { synchronous_commit: 'on' } })
-  ;[acme, hooli] = await Promise.all(tenants.map(async (t) => (await system.control.tenant(t.slug)).id))
+  acme = (await system.control.tenant('acme')).id
+  hooli = (await system.control.tenant('hooli')).id
   const config = system.gatewayConfig()
   const home = homeOf(config.regions.get('us')!.secrets!.clusters)
   gateways = [openKeyVerifier(config, home), openKeyVerifier(config, home)]

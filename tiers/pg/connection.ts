@@ -11,8 +11,11 @@ export interface ConnectionOptions {
   readonly statementsMax: number
 }
 
+const CLOSE_TIMEOUT_MS = 2_000
+
 interface ClientInternals {
   readonly connection: Wire & {
+    readonly stream: { destroy(): void }
     on(event: 'readyForQuery', listener: (message: { status: TransactionState }) => void): void
   }
   readonly processID: number
@@ -131,7 +134,11 @@ export class Connection {
   async close(): Promise<void> {
     this.doomed = true
     this.onLost = null
-    if (this.#lost === null) await this.#client.end()
+    if (this.#lost !== null) return
+    // A server that does not let go in time is left to itself: its answer would be for nobody.
+    const { stream } = (this.#client as unknown as ClientInternals).connection
+    const timer = setTimeout(() => stream.destroy(), CLOSE_TIMEOUT_MS)
+    await this.#client.end().finally(() => clearTimeout(timer))
   }
 
   #ready(state: TransactionState): void {

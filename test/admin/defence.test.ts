@@ -88,7 +88,7 @@ test('a body over 1 MB is refused, declared or not', async () => {
   expect(answer).toBe(413)
 })
 
-test('health is open; metrics are open on loopback only', async () => {
+test('health is open; metrics are open to this machine only', async () => {
   const open = { authorization: '' }
   expect((await admin.call('GET', '/healthz', undefined, open)).status).toBe(200)
   expect((await admin.call('GET', '/readyz', undefined, open)).body).toMatchObject({ status: 'ready' })
@@ -97,6 +97,10 @@ test('health is open; metrics are open on loopback only', async () => {
   expect((await public_.call('GET', '/metrics', undefined, open)).status).toBe(401)
   expect(await public_.call('GET', '/metrics')).toMatchObject({ status: 200, body: 'up 1\n' })
   expect((await public_.call('GET', '/readyz', undefined, open)).status).toBe(200)
+  const url = await public_.listen()
+  const local = (headers: Record<string, string> = {}) => fetch(`${url}/metrics`, { headers }).then((r) => r.status)
+  expect(await local()).toBe(200)
+  expect(await local({ 'x-forwarded-for': '203.0.113.7' })).toBe(401)
   await public_.close()
 })
 

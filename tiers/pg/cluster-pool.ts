@@ -204,7 +204,7 @@ export class ClusterPool {
   #release(request: LeaseRequest, connection: Connection): void {
     this.#leased.delete(connection)
     this.#unhold(request.tenant)
-    if (connection.doomed || this.#closed) this.#discard(connection)
+    if (connection.doomed || connection.worn || this.#closed) this.#discard(connection)
     else this.#park(request.database, connection)
     this.#serveNext()
   }

@@ -1,4 +1,4 @@
-import { serve as listen, type ServerType } from '@hono/node-server'
+import type { Server } from 'node:http'
 import { Hono } from 'hono'
 import { Redis } from 'ioredis'
 import type { DestinationStream } from 'pino'
@@ -89,12 +89,13 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     app.onError(edge.onError)
     app.notFound(edge.notFound)
 
-    const server = await listening(app, edge, options)
+    const server = edge.createServer(app.fetch)
+    await listening(server, options)
     closers.add('server', () => closeServer(server))
     closers.add('requests', async () => {
       const stopped = new Promise<void>((resolve) => server.close(() => resolve()))
       await edge.drain()
-      if ('closeIdleConnections' in server) server.closeIdleConnections()
+      server.closeIdleConnections()
       await Promise.race([stopped, new Promise((r) => setTimeout(r, 100))])
     })
     const address = server.address() as { port: number }
@@ -123,28 +124,18 @@ function openRedis(url: string, onError: (error: unknown) => void): Redis {
   return redis
 }
 
-function listening(
-  app: Hono<GatewayEnv>,
-  edge: ReturnType<typeof createEdge>,
-  { port, host }: GatewayOptions,
-): Promise<ServerType> {
+function listening(server: Server, { port, host }: GatewayOptions): Promise<void> {
   return new Promise((resolve, reject) => {
-    const server = listen(
-      {
-        fetch: app.fetch,
-        port,
-        hostname: host,
-        serverOptions: edge.serverOptions,
-        errorHandler: edge.onListenerError,
-      } as Parameters<typeof listen>[0],
-      () => resolve(server),
-    )
     server.once('error', reject)
+    server.listen(port, host, () => {
+      server.off('error', reject)
+      resolve()
+    })
   })
 }
 
-async function closeServer(server: ServerType): Promise<void> {
-  if ('closeAllConnections' in server) server.closeAllConnections()
+async function closeServer(server: Server): Promise<void> {
+  server.closeAllConnections()
   await new Promise<void>((resolve) => {
     server.close(() => resolve())
   })

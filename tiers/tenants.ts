@@ -11,7 +11,7 @@ import { createRoomText } from './room/room-text.ts'
 import { type RoomSession, type RoomTransaction, roomSession } from './room/session.ts'
 import { createStepMaker } from './room/steps.ts'
 import { NO_OBSERVER, type TiersObserver } from './telemetry.ts'
-import { tracedEntrance, tracedSession } from './traced.ts'
+import { accounted, tracedEntrance, tracedSession } from './traced.ts'
 import { type Claims, isTenantId, type Tenant, type TenantId, type TransactionOptions } from './types.ts'
 
 export interface TenantsOptions<Schema extends Record<string, unknown>> {
@@ -89,12 +89,14 @@ export function createTenants<Schema extends Record<string, unknown>>(
       return (fresh ? directory.refresh(id) : directory.byId(id)).then((t) => placed(t, id))
     },
     lease: (tenant, signal) =>
-      clusters.lease(tenant.placement.cluster, {
-        database: tenant.placement.database,
-        tenant: tenant.id,
-        share: limitsOf(tenant.tier).connectionsMax,
-        signal,
-      }),
+      accounted(observer, tenant, () =>
+        clusters.lease(tenant.placement.cluster, {
+          database: tenant.placement.database,
+          tenant: tenant.id,
+          share: limitsOf(tenant.tier).connectionsMax,
+          signal,
+        }),
+      ),
   }
   const deps = {
     ...(observer.enabled ? tracedEntrance(entrance, observer) : entrance),

@@ -34,6 +34,8 @@ export interface Lab {
   configure(change: (input: ConfigInput) => ConfigInput): Config
   /** The superuser's connections to one database. Closed with the lab. */
   root(database: string): AdminSql
+  /** Ends the lab's own connections, for those who copy a database. */
+  leave(): Promise<void>
   close(): Promise<void>
 }
 
@@ -95,6 +97,12 @@ export async function startLab({ version, isolations = ISOLATIONS, settings }: L
         const known = roots.get(database) ?? adminSql(server.url(), database, { max: 2 })
         roots.set(database, known)
         return known
+      },
+      async leave() {
+        const open = [...roots.values()]
+        roots.clear()
+        await Promise.all(open.map((sql) => sql.end({ timeout: 1 })))
+        await control.makerOf(CLUSTER).close()
       },
       close,
     }

@@ -70,7 +70,7 @@ function reportOf(error: unknown): Report {
   }
   const { message, code, errors } = error as NodeJS.ErrnoException & { errors?: unknown }
   if (code === 'EADDRINUSE') {
-    const hint = 'Stop what listens there, or choose another --port.'
+    const hint = 'Stop what listens there, or choose another port (--help says how).'
     return { code: 'failed', message, hint, exitCode: EXIT.refused }
   }
   if (code === 'ECONNREFUSED' || code === 'ENOTFOUND' || code === 'ETIMEDOUT' || code === 'CONNECT_TIMEOUT') {

@@ -52,6 +52,24 @@ test('a name that nobody gave the API is refused, whatever the token', async () 
   await named.close()
 })
 
+test('what no database could hold is a fault of the request, not of ours', async () => {
+  const nul = '\u0000'
+  const cases = [
+    ['GET', '/admin/v1/tenants/%00', undefined, 404],
+    ['GET', `/admin/v1/tenants/${'x'.repeat(200)}`, undefined, 404],
+    ['GET', '/admin/v1/tenants/%27%20or%201=1--', undefined, 404],
+    ['GET', '/admin/v1/tenants?after=%00', undefined, 400],
+    ['POST', '/admin/v1/tenants/acme/keys', { name: `a${nul}b` }, 400],
+    ['POST', '/admin/v1/tenants/acme/sql', { sql: `select 1${nul}` }, 400],
+    ['POST', '/admin/v1/tenants/acme/domains', { domain: `a${nul}.example` }, 400],
+    ['DELETE', '/admin/v1/tenants/acme/domains/%00', undefined, 404],
+    ['DELETE', '/admin/v1/tenants/acme/keys/%00', undefined, 404],
+  ] as const
+  for (const [method, path, body, status] of cases) {
+    expect((await admin.call(method, path, body)).status, `${method} ${path}`).toBe(status)
+  }
+})
+
 test('no page of another origin is let in', async () => {
   const preflight = await admin.call('OPTIONS', '/admin/v1/tenants', undefined, {
     origin: 'https://evil.example',

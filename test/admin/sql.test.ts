@@ -38,7 +38,7 @@ test('a big result is cut and says so, without being read whole', async () => {
 })
 
 test('what PostgreSQL says of a statement reaches its author', async () => {
-  expect((await run('acme', 'selec 1')).body).toMatchObject({
+  expect((await run('acme', 'select * frm tags')).body).toMatchObject({
     status: 400,
     code: 'invalid_request',
     details: 'SQLSTATE 42601',

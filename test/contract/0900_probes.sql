@@ -37,9 +37,10 @@ create table "{room}".counters (
 create function "{room}".count_deleted() returns trigger language plpgsql as $$
 begin
   update counters set deleted = deleted + 1;
-  return null;
+  return old;
 end $$;
-create trigger count_deleted after delete on "{room}".comments for each row execute function "{room}".count_deleted();
+-- BEFORE, because such a trigger runs inside the cascade, with its rights; an AFTER trigger runs when that is over.
+create trigger count_deleted before delete on "{room}".comments for each row execute function "{room}".count_deleted();
 
 create view "{room}".customer_names with (security_invoker = true) as select id, name from "{room}".customers;
 

@@ -19,14 +19,16 @@ export const rowChecks: readonly Check[] = [
   {
     name: 'no table shows a row of another tenant',
     rule: 'A7, forced row-level security',
-    async run({ a, inject }) {
+    async run({ a, b, inject }) {
       for (const table of TABLES) {
-        const rows = await inject(a, `select tenant_id from "{room}".${table}`)
-        assert.ok(rows.length > 0, `${table} shows nothing at all`)
-        assert.ok(
-          rows.every((r) => r.tenant_id === a.tenant.id),
-          `${table} shows rows of another tenant`,
-        )
+        for (const party of [a, b]) {
+          const rows = await inject(party, `select tenant_id from "{room}".${table}`)
+          assert.ok(rows.length > 0, `${table} shows nothing at all`)
+          assert.ok(
+            rows.every((r) => r.tenant_id === party.tenant.id),
+            `${table} shows rows of another tenant`,
+          )
+        }
       }
     },
   },

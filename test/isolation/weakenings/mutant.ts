@@ -22,16 +22,17 @@ export interface MutantAnswer {
 
 const order = JSON.parse(readFileSync(0, 'utf8')) as MutantOrder
 if (order.weakening !== null) {
-  const { file, from, to } = order.weakening
+  const { file, from, to, also } = order.weakening
   const target = pathToFileURL(`${order.root}/${file}`).href
   registerHooks({
     load(url, context, nextLoad) {
       const loaded = nextLoad(url, context)
       if (url !== target) return loaded
-      const text = String(loaded.source)
-      const changed = text.replace(from, () => to)
-      assert.notEqual(changed, text, `${file} does not hold ${from}: write the weakening anew`)
-      return { ...loaded, source: changed }
+      const source = [[from, to] as const, ...(also ? [also] : [])].reduce((text, [old, changed]) => {
+        assert.ok(text.includes(old), `${file} does not hold ${old}: write the weakening anew`)
+        return text.replace(old, () => changed)
+      }, String(loaded.source))
+      return { ...loaded, source }
     },
   })
 }

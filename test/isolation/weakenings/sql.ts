@@ -164,7 +164,7 @@ export const SQL_WEAKENINGS: readonly SqlWeakening[] = [
   {
     name: 'no context is no error but nobody',
     check: 'without a context there is an error, never an empty answer',
-    apply: rewrite({ tenant_id: [[/raise exception using errcode = 'IK020'[\s\S]*?;/, 'return null;']] }),
+    apply: rewrite({ tenant_id: [[/raise exception using errcode = 'IK020'[\s\S]*?around it\.';/, 'return null;']] }),
   },
   {
     name: 'the ticket’s code is not checked',

@@ -9,6 +9,8 @@ export interface SourceWeakening {
   readonly file: string
   readonly from: string
   readonly to: string
+  /** Another place of the file that has to follow. */
+  readonly also?: readonly [from: string, to: string]
 }
 
 export const SOURCE_WEAKENINGS: readonly SourceWeakening[] = [
@@ -92,8 +94,8 @@ export const SOURCE_WEAKENINGS: readonly SourceWeakening[] = [
     check: 'a tenant’s poison does not cost the next one its request',
     isolation: 'shared',
     file: 'tiers/pg/cluster-pool.ts',
-    from: 'if (connection.doomed || this.#closed)',
-    to: 'if (this.#closed)',
+    from: 'connection.doomed || ',
+    to: '',
   },
   {
     name: 'a dirty session fails the request that meets it',
@@ -141,5 +143,6 @@ export const SOURCE_WEAKENINGS: readonly SourceWeakening[] = [
       return
     }
 `,
+    also: ['    this.#current++\n', '    if (this.#current === this.#steps.length - 1) return\n    this.#current++\n'],
   },
 ]

@@ -62,12 +62,11 @@ export interface ControlPlane {
 
 export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
   const { config, migrationsFolder } = options
-  const sql = postgres(config.controlUrl, {
-    max: 10,
-    onnotice: () => {},
-    connection: { application_name: 'innkeeper-control' },
-  })
-  const store = tenantStore(sql)
+  const pool = (max: number) =>
+    postgres(config.controlUrl, { max, onnotice: () => {}, connection: { application_name: 'innkeeper-control' } })
+  const sql = pool(10)
+  const locks = pool(16)
+  const store = tenantStore(sql, locks)
   let files: Promise<MigrationFile[]> | null = null
   const migration = async () => {
     files ??= readMigrations(migrationsFolder)
@@ -193,7 +192,7 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
     },
     async close() {
       await Promise.all([...makers.values()].map((m) => m.close()))
-      await sql.end({ timeout: 5 })
+      await Promise.all([sql.end({ timeout: 5 }), locks.end({ timeout: 5 })])
     },
   }
 }

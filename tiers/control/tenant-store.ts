@@ -58,7 +58,11 @@ export interface NewTenant {
 const domainList = raw<string[]>`array(select domain from domains d where d.tenant_id = ${tenants.id} order by 1)`
 const FIRST_EPOCH = 1
 
-export function tenantStore(client: postgres.Sql): TenantStore {
+/**
+ * @param locks a pool of its own for {@link TenantStore.exclusively}: a turn that is held must not take a connection from
+ *   the work it is held for, or as many turns as there are connections would wait for each other for ever
+ */
+export function tenantStore(client: postgres.Sql, locks: postgres.Sql): TenantStore {
   const db = drizzle(client)
   const select = () =>
     db
@@ -114,7 +118,7 @@ export function tenantStore(client: postgres.Sql): TenantStore {
       await db.delete(placements).where(eq(placements.tenantId, id))
     },
     async exclusively(id, work) {
-      const connection = await client.reserve()
+      const connection = await locks.reserve()
       try {
         await connection`select pg_advisory_lock(1229868624, hashtext(${id}))`
         return await work()

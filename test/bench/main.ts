@@ -5,12 +5,13 @@ import { directory } from './directory.ts'
 import { http } from './http.ts'
 import { manyRooms } from './many-rooms.ts'
 import { network } from './network.ts'
+import { onboarding } from './onboarding.ts'
 import { goalsOf, type Row } from './row.ts'
 import { statements } from './statements.ts'
 import { table } from './table.ts'
 import { startWorld } from './world.ts'
 
-const BENCHES: readonly Bench[] = [statements, network, http, directory, manyRooms]
+const BENCHES: readonly Bench[] = [statements, network, http, directory, onboarding, manyRooms]
 
 const USAGE = `npm run bench -- [--only NAME] [--seconds N] [--long] [--json]
 

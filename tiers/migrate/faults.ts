@@ -36,7 +36,8 @@ export async function faultsOf(tx: AdminSql, room: string, references: readonly 
       'Lead the key with tenant_id.'
     from own join pg_index i on i.indrelid = own.oid
     where tenant is not null and (i.indisunique or i.indisexclusion)
-      and (case when i.indisprimary then i.indkey[0] <> tenant else not (tenant = any (i.indkey::int2[])) end)
+      and (case when i.indisprimary then i.indkey[0] <> tenant
+        else not (tenant = any ((i.indkey::int2[])[0:i.indnkeyatts - 1])) end)
     union all
     select own.relname || '.' || k.conname, 'a foreign key without tenant_id reaches into other tenants'' rows',
       'Lead both sides of the foreign key with tenant_id.'
@@ -50,11 +51,12 @@ export async function faultsOf(tx: AdminSql, room: string, references: readonly 
     select own.relname || '.' || k.conname, 'ON DELETE SET NULL or SET DEFAULT would clear tenant_id too',
       'Name the columns: ON DELETE SET NULL (column).'
     from own join pg_constraint k on k.conrelid = own.oid and k.contype = 'f'
-    where k.confdeltype in ('n', 'd') and (k.confdelsetcols is null or tenant = any (k.confdelsetcols))
+    where k.confdeltype in ('n', 'd') and tenant = any (coalesce(k.confdelsetcols, k.conkey))
     union all
     select own.relname || '.' || k.conname, 'ON UPDATE SET NULL or SET DEFAULT would clear tenant_id too',
       'Use ON UPDATE CASCADE or NO ACTION.'
-    from own join pg_constraint k on k.conrelid = own.oid and k.contype = 'f' where k.confupdtype in ('n', 'd')
+    from own join pg_constraint k on k.conrelid = own.oid and k.contype = 'f'
+    where k.confupdtype in ('n', 'd') and tenant = any (k.conkey)
     union all
     select own.relname || '.' || k.conname, 'the foreign key points out of the room', 'Point it at a table of the room.'
     from own join pg_constraint k on k.conrelid = own.oid and k.contype = 'f'
@@ -91,5 +93,19 @@ export async function faultsOf(tx: AdminSql, room: string, references: readonly 
     from own join pg_trigger t on t.tgrelid = own.oid and not t.tgisinternal
     join pg_proc p on p.oid = t.tgfoid
     where p.pronamespace not in (${room}::regnamespace, 'pg_catalog'::regnamespace, 'tenancy'::regnamespace)
+    union all
+    select own.relname || '.' || t.tgname, 'its condition calls a function that may read tables, inside a cascade with the owner''s rights',
+      'Move the condition into the trigger''s function, or mark the called one IMMUTABLE if it reads no table.'
+    from own join pg_trigger t on t.tgrelid = own.oid and not t.tgisinternal and t.tgqual is not null
+    join pg_depend d on d.classid = 'pg_trigger'::regclass and d.objid = t.oid and d.refclassid = 'pg_proc'::regclass
+    join pg_proc p on p.oid = d.refobjid and p.oid <> t.tgfoid and p.provolatile <> 'i'
+    where p.pronamespace <> 'pg_catalog'::regnamespace
+    union all
+    select own.relname || '.' || k.conname, 'calls a function that may read tables, inside a cascade with the owner''s rights',
+      'Use a trigger, or mark the called function IMMUTABLE if it reads no table.'
+    from own join pg_constraint k on k.conrelid = own.oid and k.contype = 'c'
+    join pg_depend d on d.classid = 'pg_constraint'::regclass and d.objid = k.oid and d.refclassid = 'pg_proc'::regclass
+    join pg_proc p on p.oid = d.refobjid and p.provolatile <> 'i'
+    where p.pronamespace <> 'pg_catalog'::regnamespace
     order by 1, 2`
 }

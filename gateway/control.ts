@@ -53,18 +53,20 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     const clusters = openClusters(config)
     closers.add('clusters', () => clusters.close(1_000))
     const tenants = createTenants({ config, directory, clusters, schema: product.schema })
+    const host = options.host ?? config.admin.host
     const app = createAdminApi({
       config,
       control,
       telemetry,
       product,
+      host,
+      allowedHosts: config.admin.allowedHosts,
       tenantSql: (tenant, text) => tenants.session(tenant).execute({ text, params: [] }),
     })
-    const server = await listening(app.fetch, options.port ?? config.admin.port, options.host ?? config.admin.host)
+    const server = await listening(app.fetch, options.port ?? config.admin.port, host)
     closers.add('server', () => closeServer(server))
     const { port } = server.address() as { port: number }
     telemetry.log.info({ port }, 'control plane listening')
-    const host = options.host ?? config.admin.host
     return {
       url: `http://${host === '0.0.0.0' || host === '::' ? 'localhost' : host}:${port}`,
       control,

@@ -155,8 +155,10 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
         { id, slug, tier: tierName, region: regionName, idempotencyKey: idempotencyKey ?? null },
         (loads) => roomFor(tier.isolation, chooseCluster(region, tier.isolation, loads), id, 1),
       )
+      const finished = await finish(begun)
+      // After the room is made: a domain that is taken must not leave the tenant half made.
       for (const domain of domains) await store.addDomain(begun.id, domain.toLowerCase())
-      return finish(begun)
+      return domains.length === 0 ? finished : tenant(begun.id)
     },
     suspend: (slugOrId) => setStatus(slugOrId, ['active'], 'suspended'),
     resume: (slugOrId) => setStatus(slugOrId, ['suspended'], 'active'),

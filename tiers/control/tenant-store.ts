@@ -3,7 +3,7 @@ import { drizzle } from 'drizzle-orm/postgres-js'
 import type postgres from 'postgres'
 import { domains, placements, tenants } from '../directory/schema.ts'
 import { InnkeeperError } from '../errors.ts'
-import type { Isolation, Placement, Tenant, TenantId, TenantStatus } from '../types.ts'
+import { type Isolation, isTenantId, type Placement, type Tenant, type TenantId, type TenantStatus } from '../types.ts'
 
 /** A tenant as the control plane shows it. */
 export interface TenantRecord extends Tenant {
@@ -71,8 +71,7 @@ export function tenantStore(client: postgres.Sql, locks: postgres.Sql): TenantSt
       .leftJoin(placements, eq(placements.tenantId, tenants.id))
 
   const get = async (slugOrId: string) => {
-    const isId = slugOrId.length === 36
-    const [row] = await select().where(isId ? eq(tenants.id, slugOrId) : eq(tenants.slug, slugOrId))
+    const [row] = await select().where(isTenantId(slugOrId) ? eq(tenants.id, slugOrId) : eq(tenants.slug, slugOrId))
     return row ? recordOf(row) : null
   }
   return {

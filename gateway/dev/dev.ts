@@ -118,13 +118,14 @@ async function localProduct({ configFolder, port }: DevOptions, fresh = false): 
   const regions = Object.fromEntries(
     Object.entries(parsed.regions).map(([name, region], i) => {
       // A local system has neither a Redis of its own nor a key that was rotated out.
-      const { redisUrl: _redis, keyPrevious: _previous, ...rest } = region
+      const { redisUrl: _redis, keyPrevious: _previous, peerUrl: _peer, ...rest } = region
       return [name, { ...rest, url: `http://localhost:${port === 0 ? 80 : port + i}` }]
     }),
   )
   // Short enough for a stop within seconds.
   const http = { ...parsed.http, drainMs: Math.min(parsed.http.drainMs, 3_000) }
-  return { ...product, config: { ...parsed, regions, http } }
+  const { keyPrevious: _previous, ...peering } = parsed.peering
+  return { ...product, config: { ...parsed, regions, http, peering } }
 }
 
 async function reset(state: string, names: readonly string[], progress: Progress): Promise<void> {

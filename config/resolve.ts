@@ -123,7 +123,7 @@ export function resolveConfig(
   const directoryReaderUrl =
     role.kind === 'control' && raw.control.readUrl ? read('control.readUrl', raw.control.readUrl, postgresUrl) : null
   const token = role.kind === 'control' ? read('admin.token', raw.admin.token, longEnough) : null
-  const peering = readPeering(raw.peering, read)
+  const peering = readPeering(raw, read)
   if (faults.length > 0) throw new ConfigError(faults)
   const { control: _control, regions: _regions, admin, defaultTier, ...rest } = raw
   return Object.freeze({
@@ -140,9 +140,10 @@ export function resolveConfig(
 
 type Read = (where: string, ref: Secret, check: (v: string) => string | null) => string
 
-function readPeering(peering: ParsedConfig['peering'], read: Read): PeeringConfig {
+/** Where there is one region there is nobody to forward to, and no key to share. */
+function readPeering({ peering, regions }: ParsedConfig, read: Read): PeeringConfig {
   const keyOf = (name: 'key' | 'keyPrevious') => {
-    const ref = peering[name]
+    const ref = Object.keys(regions).length > 1 ? peering[name] : undefined
     return ref === undefined ? null : Buffer.from(read(`peering.${name}`, ref, keyBytes), 'base64')
   }
   return { ...peering, key: keyOf('key'), keyPrevious: keyOf('keyPrevious') }
@@ -186,7 +187,7 @@ function crossChecks(raw: ParsedConfig, role: ProcessRole): ConfigFault[] {
     })
   }
   for (const [tier, { away }] of Object.entries(raw.tiers)) {
-    if (away === 'forward' && raw.peering.key === undefined) {
+    if (away === 'forward' && raw.peering.key === undefined && Object.keys(raw.regions).length > 1) {
       faults.push({ where: `tiers.${tier}.away`, what: '"forward" needs peering.key, which all gateways share' })
     }
   }

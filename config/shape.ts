@@ -139,6 +139,12 @@ export const configShape = z.strictObject({
       ttlMs: count.default(60_000),
       negativeTtlMs: count.default(5_000),
       staleMs: count.default(24 * 3_600_000).describe('how long old answers serve while the control database is down'),
+      persistFolder: z
+        .string()
+        .min(1)
+        .optional()
+        .describe('keeps what a gateway knows on disk, so that it can start while the control database is down'),
+      persistMs: count.default(10_000).describe('how often it is written, where anything was learnt'),
       pollMs: count.default(400).describe('how often lost notifications are looked for'),
     })
     .prefault({}),

@@ -112,7 +112,7 @@ export async function runDev(options: DevOptions): Promise<void> {
 type LocalProduct = Product & { readonly config: ParsedConfig }
 
 /** The product with the addresses of this machine in its configuration. */
-async function localProduct({ configFolder, port }: DevOptions, fresh = false): Promise<LocalProduct> {
+async function localProduct({ configFolder, port, state }: DevOptions, fresh = false): Promise<LocalProduct> {
   const product = await loadProduct(configFolder, { fresh })
   const parsed = parseConfig(product.config)
   const regions = Object.fromEntries(
@@ -125,13 +125,14 @@ async function localProduct({ configFolder, port }: DevOptions, fresh = false): 
   // Short enough for a stop within seconds.
   const http = { ...parsed.http, drainMs: Math.min(parsed.http.drainMs, 3_000) }
   const { keyPrevious: _previous, ...peering } = parsed.peering
-  return { ...product, config: { ...parsed, regions, http, peering } }
+  const directory = { ...parsed.directory, persistFolder: join(resolve(state), 'directory') }
+  return { ...product, config: { ...parsed, regions, http, peering, directory } }
 }
 
 async function reset(state: string, names: readonly string[], progress: Progress): Promise<void> {
   progress.step('removing the old state')
   await Promise.all(names.map((name) => removeLocalPostgres(dataOf(state, name))))
-  for (const name of ['demo.json', 'keys.json', 'secrets.json', 'postgres', 'innkeeper.log']) {
+  for (const name of ['demo.json', 'keys.json', 'secrets.json', 'postgres', 'directory', 'innkeeper.log']) {
     await rm(join(state, name), { recursive: true, force: true })
   }
 }

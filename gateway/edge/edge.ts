@@ -93,7 +93,7 @@ export function createEdge(options: EdgeOptions): Edge {
     inFlight: inFlight.middleware,
     secureHeaders: secureHeaders(peers),
     cors: cors(config.cors.origins),
-    health: health(options.ready ?? (async () => ({})), inFlight.isDraining),
+    health: health(options.ready ?? (async () => ({ checks: {} })), inFlight.isDraining),
     tenant: tenant({
       config,
       peers,

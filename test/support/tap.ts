@@ -20,6 +20,9 @@ export interface Tap {
   /** Connections made so far, and those that are open. */
   readonly connections: () => { readonly made: number; readonly open: number }
   cutAll(): void
+  /** Connections are refused until {@link listenAgain}. */
+  stopListening(): Promise<void>
+  listenAgain(port: number): Promise<void>
   close(): Promise<void>
 }
 
@@ -58,6 +61,11 @@ export async function startTap(): Promise<Tap> {
     cutAll() {
       for (const socket of open) socket.destroy()
     },
+    async stopListening() {
+      tap.cutAll()
+      await new Promise<void>((resolve) => server.close(() => resolve()))
+    },
+    listenAgain: (at) => new Promise<void>((resolve) => server.listen(at, '127.0.0.1', resolve)),
     async close() {
       for (const socket of open) socket.destroy()
       await new Promise<void>((resolve) => server.close(() => resolve()))
@@ -69,6 +77,7 @@ export async function startTap(): Promise<Tap> {
 function cutAfter(from: Socket, to: Socket, bytes: number): void {
   let left = bytes
   from.on('data', (chunk) => {
+    if (left <= 0) return
     to.write(chunk.subarray(0, left))
     left -= chunk.length
     if (left <= 0) to.destroySoon()

@@ -43,7 +43,7 @@ export function tierNamed(config: Config, name: string): Config['tiers'][string]
 
 /** @throws InnkeeperError `invalid_request`: without a key that the gateways share nothing can be forwarded */
 export function requirePeering(config: Config, away: AwayPolicy | null): void {
-  if (away !== 'forward' || config.peering.key !== null) return
+  if (away !== 'forward' || config.peering.key !== null || config.regions.size === 1) return
   throw new InnkeeperError('invalid_request', 'away: "forward" needs peering.key in the configuration', {
     field: 'away',
     hint: 'Set peering.key for every gateway, or use redirect or reject.',

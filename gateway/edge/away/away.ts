@@ -1,4 +1,3 @@
-import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import type { AwayPolicy, Config, TierConfig } from '../../../config/index.ts'
 import type { Tenant } from '../../../tiers/types.ts'
 import { type GatewayContext, setHeader } from '../env.ts'
@@ -7,6 +6,12 @@ import type { Naming } from '../identify/naming.ts'
 import type { Forward } from './forward.ts'
 import { originForm } from './original.ts'
 import { homeAddress } from './redirect.ts'
+
+/**
+ * Tells the listener that the answer is on its way. A clone, since that is a plain Response: the listener would send the
+ * head of one that it can see through.
+ */
+const ALREADY_SENT = new Response(null, { headers: { 'x-hono-already-sent': 'true' } }).clone()
 
 export interface AwayOptions {
   readonly config: Config
@@ -32,8 +37,8 @@ export function createAway({ config, forward }: AwayOptions): Away {
     // One hop at most: two gateways that disagree on who is home would send it to and fro.
     const policy = c.get('hop') === undefined ? policyOf(tenant, tier, forward) : 'reject'
     if (policy === 'forward') {
-      answered(await forward!(c, tenant, tier))
-      return RESPONSE_ALREADY_SENT
+      await forward!(c, tenant, tier, answered)
+      return ALREADY_SENT
     }
     closeUnreadBody(c)
     if (policy === 'reject') throw misdirected(tenant, config)

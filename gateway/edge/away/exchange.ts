@@ -13,6 +13,8 @@ export interface ExchangeOptions {
   readonly outgoing: ServerResponse
   /** Its reason is an InnkeeperError. */
   readonly signal: AbortSignal
+  /** How long it may wait for a connection to the peer. */
+  readonly queueWaitMs: number
   /** Called before the head is written; may add headers, names and values in turn. */
   readonly onHead: (status: number, headers: string[]) => void
   /** When the answer broke off after its head: the client's connection is cut, since nothing else tells it. */
@@ -33,15 +35,16 @@ export class ExchangeError extends Error {
  * Sends one request and streams its answer, each at the pace of the slower side. Bytes go as they come: undici's handler
  * writes to the response itself, which costs half of what two web streams in between would.
  *
- * @returns the status, as soon as the head is written; the rest follows by itself
+ * Resolves as soon as the head is written; the rest follows by itself.
  * @throws ExchangeError before a byte of the answer was written
  */
-export function exchange(options: ExchangeOptions): Promise<number> {
-  const { dispatcher, path, method, headers, body, outgoing, signal, onHead, onBroken } = options
+export function exchange(options: ExchangeOptions): Promise<void> {
+  const { dispatcher, path, method, headers, body, outgoing, signal, queueWaitMs, onHead, onBroken } = options
   return new Promise((resolve, reject) => {
     let controller: Dispatcher.DispatchController | null = null
     let isSent = false
     let isAnswered = false
+    let isOver = false
 
     const abort = () => {
       // An answer that has begun may take longer than the time that it had to begin.
@@ -50,6 +53,8 @@ export function exchange(options: ExchangeOptions): Promise<number> {
       else fail(signal.reason)
     }
     const fail = (error: Error) => {
+      isOver = true
+      clearTimeout(waiting)
       signal.removeEventListener('abort', abort)
       if (!isAnswered) reject(new ExchangeError(error, isSent))
       else if (!outgoing.destroyed) {
@@ -58,11 +63,13 @@ export function exchange(options: ExchangeOptions): Promise<number> {
       }
     }
     signal.addEventListener('abort', abort, { once: true })
+    const waiting = setTimeout(() => fail(new Error(`no connection in ${queueWaitMs} ms`)), queueWaitMs)
 
     const handler: Dispatcher.DispatchHandler = {
       onRequestStart(started) {
         controller = started
-        if (signal.aborted) started.abort(signal.reason)
+        clearTimeout(waiting)
+        if (isOver) started.abort(new Error('nobody waits for it any more'))
         else isSent = true
       },
       onResponseStart(started, status) {
@@ -74,7 +81,7 @@ export function exchange(options: ExchangeOptions): Promise<number> {
         process.nextTick(() => outgoing.uncork())
         outgoing.writeHead(status, answer)
         isAnswered = true
-        resolve(status)
+        resolve()
       },
       onResponseData(started, chunk) {
         if (outgoing.write(chunk)) return

@@ -23,8 +23,16 @@ export interface ForwardOptions {
   readonly tokens: HopTokens
 }
 
-/** @returns the status of the home region's answer, as soon as its head is on its way to the client */
-export type Forward = (c: GatewayContext, tenant: Tenant, tier: TierConfig) => Promise<number>
+/**
+ * Resolves when the head of the home region's answer is on its way to the client.
+ * @param answered told its status just before
+ */
+export type Forward = (
+  c: GatewayContext,
+  tenant: Tenant,
+  tier: TierConfig,
+  answered: (status: number) => void,
+) => Promise<void>
 
 /**
  * Sends a request to the tenant's home region and its answer back, both as streams. Home does everything else: it proves
@@ -36,7 +44,7 @@ export type Forward = (c: GatewayContext, tenant: Tenant, tier: TierConfig) => P
 export function createForward({ config, region, peers, pools, tokens }: ForwardOptions): Forward {
   const capacity = createCapacity(config.peering.requestsMax)
 
-  return async function forward(c, tenant, tier) {
+  return async function forward(c, tenant, tier, answered) {
     const peer = pools.of(tenant.region)
     const { incoming, outgoing } = c.env ?? {}
     if (peer === null || incoming === undefined || outgoing === undefined || !('req' in outgoing)) {
@@ -54,7 +62,7 @@ export function createForward({ config, region, peers, pools, tokens }: ForwardO
     if (incoming.headers.expect !== undefined) outgoing.writeContinue()
     for (let attempt = 1; ; attempt++) {
       try {
-        const status = await exchange({
+        await exchange({
           dispatcher: peer.pool,
           path: peer.prefix + originForm(incoming.url!),
           method,
@@ -62,8 +70,10 @@ export function createForward({ config, region, peers, pools, tokens }: ForwardO
           body,
           outgoing,
           signal: c.get('signal'),
+          queueWaitMs: config.pools.queueWaitMs,
           onHead(status, headers) {
             hop.end(status)
+            answered(status)
             if (outgoing instanceof EdgeResponse) leaveToPeer(outgoing, headers)
             headers.push(
               'Server-Timing',
@@ -72,7 +82,8 @@ export function createForward({ config, region, peers, pools, tokens }: ForwardO
           },
           onBroken: (error) => c.get('observed').setError(failureOf(error, true, method, tenant.region)),
         })
-        return status
+        if (outgoing instanceof EdgeResponse) outgoing.isForwarded = true
+        return
       } catch (error) {
         if (!(error instanceof ExchangeError)) throw error
         const cause = error.cause as Error

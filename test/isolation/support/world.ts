@@ -176,7 +176,7 @@ function mapDirectory(tenants: ReadonlyMap<string, Tenant>): Directory {
     peekSlug: get,
     peekId: get,
     refresh: async (id) => get(id),
-    status: () => ({ connected: true, staleForMs: 0, entries: tenants.size, version: 1 }),
+    status: () => ({ connected: true, staleForMs: 0, entries: tenants.size, restored: 0, version: 1 }),
     close: async () => {},
   }
 }

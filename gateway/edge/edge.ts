@@ -102,6 +102,8 @@ export function createEdge(options: EdgeOptions): Edge {
     // Node refuses to start where the head may take longer than the whole.
     headersTimeout: Math.min(headersTimeoutMs, requestTimeoutMs),
     requestTimeout: requestTimeoutMs,
+    // How often Node looks for what is late; by itself it would be every 30 seconds.
+    connectionsCheckingInterval: 1_000,
   }
 
   return {

@@ -442,7 +442,12 @@ describe('whatever is sent, it is no failure of ours and shows nothing of anothe
       fc.oneof(fc.jsonValue({ maxDepth: 3 }), fc.string({ unit: 'binary', maxLength: 10 })),
       { maxKeys: 5 },
     )
-    const body = fc.oneof(row, fc.array(row, { maxLength: 4 }), fc.jsonValue({ maxDepth: 4 }))
+    const tag = fc.record({
+      id: fc.integer({ min: 1, max: 1e9 }),
+      name: fc.string(),
+      color: fc.string({ unit: 'binary' }),
+    })
+    const body = fc.oneof(row, fc.array(row, { maxLength: 4 }), fc.array(tag), fc.jsonValue({ maxDepth: 4 }))
     const prefer = fc.constantFrom(
       'return=representation',
       'return=minimal',

@@ -1,15 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { and, asc, count, desc, eq, gt, inArray, like, sql } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Config, ConfigInput } from '../../config/index.ts'
-import { findPostgresBinaries } from '../../gateway/dev/postgres/binaries.ts'
+import { type Config, type ConfigInput, resolveConfig } from '../../config/index.ts'
 import { migrateRoom } from '../../tiers/migrate/migrate-room.ts'
 import { type OpenTenants, openTenants } from '../../tiers/open-tenants.ts'
 import { ISOLATIONS, type Isolation } from '../../tiers/types.ts'
-import { type Lab, startLab, withCluster } from '../isolation/support/lab.ts'
+import { LAB_INPUT, type Lab, startLab, withCluster } from '../isolation/support/lab.ts'
 import type { PostgresVersion } from '../support/postgres.ts'
-import { missing } from '../support/program.ts'
 import { waitUntil } from '../support/wait.ts'
+import { isInstalled } from './installed.ts'
 import * as schema from './schema.ts'
 import { transcriptOf } from './transcript.ts'
 
@@ -22,7 +21,7 @@ export interface ContractOptions {
 
 type Db = OpenTenants<typeof schema>
 
-const { agents, comments, countries, counters, customerNames, customers, slots, tags, tickets } = schema
+const { agents, countries, counters, customerNames, customers, slots, tags, tickets } = schema
 const STATEMENT_MS = 700
 const TRANSACTION_MS = 1_200
 
@@ -40,8 +39,6 @@ export function contractSuite(title: string, { version, through, preparedStateme
       lab = await startLab({ version })
       front = (await through?.(lab)) ?? null
       const env = { ...lab.env, ...(front && { INNKEEPER_US_1_URL: front.url }) }
-      const { resolveConfig } = await import('../../config/index.ts')
-      const { LAB_INPUT } = await import('../isolation/support/lab.ts')
       const resolve = (change: (i: ConfigInput) => ConfigInput) =>
         resolveConfig(change(LAB_INPUT), { kind: 'gateway', region: 'us' }, env)
       config = resolve(withCluster({ preparedStatements, connectionsMax: 12 }))
@@ -69,10 +66,6 @@ export function contractSuite(title: string, { version, through, preparedStateme
       await front?.close()
       await lab?.close()
     })
-
-    const idle = (db: Db) => waitUntil('no connection to be leased', () => statusOf(db).leased === 0)
-    const statuses = new WeakMap<Db, () => { leased: number }>()
-    const statusOf = (db: Db) => statuses.get(db)?.() ?? { leased: 0 }
 
     describe.each(ISOLATIONS)('%s:', (isolation) => {
       const slug = `a-${isolation}`
@@ -578,7 +571,6 @@ export function contractSuite(title: string, { version, through, preparedStateme
           { code: 'fr', name: 'France' },
         ])
         expect((await db().select().from(customerNames)).length).toBe(await db().$count(customers))
-        await idle(tenants)
       })
     })
 
@@ -605,18 +597,5 @@ export function contractSuite(title: string, { version, through, preparedStateme
       expect(transcripts[2]).toEqual(transcripts[0])
       expect(transcripts[0]).toMatchSnapshot()
     })
-    void comments
   })
-}
-
-/** Says how to get a version that is missing; in CI none may be. */
-function isInstalled(version: PostgresVersion): boolean {
-  if (version === 18) return true
-  try {
-    findPostgresBinaries('postgres-15')
-    return true
-  } catch {
-    missing('PostgreSQL 15', 'npm install (it is the development dependency postgres-15)')
-    return false
-  }
 }

@@ -12,6 +12,7 @@ export interface ConnectionOptions {
 }
 
 const CLOSE_TIMEOUT_MS = 2_000
+const CANCEL_TIMEOUT_MS = 2_000
 
 interface ClientInternals {
   readonly connection: Wire & {
@@ -124,6 +125,12 @@ export class Connection {
   /** Asks the server to cancel what runs now. A late cancel could hit the next statement, so the connection ends after. */
   cancel(): void {
     this.doomed = true
+    const cancelled = this.#pending
+    const { stream } = (this.#client as unknown as ClientInternals).connection
+    // A server that does not even answer a cancel must not keep its caller, nor the connection's place.
+    setTimeout(() => {
+      if (cancelled !== null && this.#pending === cancelled) stream.destroy()
+    }, CANCEL_TIMEOUT_MS).unref()
     const { processID, secretKey } = this.#client as unknown as ClientInternals
     const ssl = this.#options.tls === 'verify-full' ? { rejectUnauthorized: true } : false
     const canceller = new pg.Connection({ ssl } as never) as unknown as {

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import pg from 'pg'
 import { InnkeeperError } from '../errors.ts'
 import { Batch, type BatchOutcome, isDatabaseError, type Step, type TransactionState, type Wire } from './batch.ts'
@@ -136,16 +137,22 @@ export class Connection {
     const canceller = new pg.Connection({ ssl } as never) as unknown as {
       connect(port: number, host: string): void
       cancel(pid: number, key: number): void
-      end(): void
       on(event: string, listener: () => void): void
+      readonly stream: Socket
     }
+    let sent = false
     const send = () => {
+      sent = true
       canceller.cancel(processID, secretKey)
-      canceller.end()
+      // The server closes it. Nothing may follow, not even the usual Terminate: on that PgBouncer before 1.21 ends, and
+      // with it the connections of all tenants (pgbouncer#904).
+      canceller.stream.setTimeout(CANCEL_TIMEOUT_MS, () => canceller.stream.destroy()).unref()
     }
     canceller.on(ssl === false ? 'connect' : 'sslconnect', send)
     // No cancel can be sent when the server is out of reach; then the statement ends with its connection.
-    canceller.on('error', () => void this.#client.end())
+    canceller.on('error', () => {
+      if (!sent) void this.#client.end()
+    })
     canceller.connect(this.#client.port, this.#client.host)
   }
 

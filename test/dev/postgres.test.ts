@@ -170,7 +170,7 @@ test('a frozen server answers again when it is thawed, and can be stopped', asyn
   const stopping = performance.now()
   await server.stop()
   expect(isGone(server.pid)).toBe(true)
-  expect(performance.now() - stopping).toBeLessThan(4_000)
+  expect(performance.now() - stopping).toBeLessThan(30_000)
 })
 
 test('the process id of a dead server that another process has now is no obstacle', async () => {

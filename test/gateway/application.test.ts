@@ -221,6 +221,16 @@ describe.each(SLUGS)('for %s', (slug) => {
     expect((await ask('/v1/sleep/0')).status).toBe(200)
   })
 
+  test('a connection that is lost under a statement is 502, since nobody knows what came of it, and the next is served', async () => {
+    const lost = ask('/v1/sleep/1')
+    await waitUntil('the statement to run', async () => (await running()).length > 0)
+    await admin`select pg_terminate_backend(pid) from pg_stat_activity where usename = 'innkeeper_app' and state <> 'idle'`
+    const answer = await lost
+    expect([answer.status, answer.json.code]).toEqual([502, 'outcome_unknown'])
+    expect(answer.text).not.toMatch(SECRETS)
+    expect((await ask('/v1/who-else')).json).toMatchObject([{ name: slug }])
+  })
+
   test('a client that goes away ends its statement, and nobody after it is harmed', async () => {
     for (const path of ['/v1/sleep/30', '/v1/sleep-in-transaction']) {
       const pid = await abandon(slug, path)

@@ -175,6 +175,8 @@ function notFound(slugOrId: string): InnkeeperError {
 /** Checks that a tenant may be served; status first, so that a suspended tenant reads why. */
 export function placed(tenant: Tenant | null, asked: string): PlacedTenant {
   if (tenant === null) throw notFound(asked)
+  // Whatever went wrong on the way to this answer, a cache above all, must not open another tenant's room.
+  if (tenant.id !== asked) throw new InnkeeperError('internal', 'The directory answered for another tenant')
   if (tenant.status === 'suspended') throw new InnkeeperError('tenant_suspended', 'The tenant is suspended')
   if (tenant.status === 'offboarded') throw new InnkeeperError('tenant_gone', 'The tenant has left')
   if (tenant.placement === null || tenant.status === 'provisioning') {

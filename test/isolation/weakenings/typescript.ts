@@ -156,4 +156,12 @@ export const SOURCE_WEAKENINGS: readonly SourceWeakening[] = [
     from: 'const entry = this.#found.get(key) ?? this.#missing.get(key)\n    return entry',
     to: 'const entry = this.#found.values().next().value\n    return entry',
   },
+  {
+    name: 'an answer of the directory is not looked at',
+    check: 'an answer of the directory that is another tenant’s opens no room',
+    isolation: 'shared',
+    file: 'tiers/tenants.ts',
+    from: 'if (tenant.id !== asked) throw',
+    to: 'if (false) throw',
+  },
 ]

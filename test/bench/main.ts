@@ -45,7 +45,13 @@ try {
   for (const bench of BENCHES) {
     if (flags.only !== undefined && !flags.only.includes(bench.name)) continue
     note(bench.name)
-    rows.push(...(await bench.run({ system, seconds, long: flags.long, note })))
+    try {
+      rows.push(...(await bench.run({ system, seconds, long: flags.long, note })))
+    } catch (error) {
+      // The other benches' rows are worth having.
+      console.error(error)
+      process.exitCode = 1
+    }
   }
 } finally {
   await system.close()

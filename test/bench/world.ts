@@ -29,15 +29,16 @@ export async function startWorld(): Promise<TestSystem> {
 }
 
 function unlimited(input: ConfigInput): ConfigInput {
-  const limits = {
-    requestsPerSecond: 1_000_000,
-    burst: 1_000_000,
-    concurrency: 10_000,
-    connectionsMax: 40,
-  }
-  const tiers = Object.entries(input.tiers).map(([name, tier]) => [
-    name,
-    { ...tier, limits: { ...tier.limits, ...limits } },
-  ])
-  return { ...input, tiers: Object.fromEntries(tiers) }
+  const limits = { requestsPerSecond: 1_000_000, burst: 1_000_000, concurrency: 10_000, connectionsMax: 40 }
+  const capacity = { shared: 1_000_000, schema: 10_000, database: 1_000 }
+  const tiers = mapped(input.tiers, (tier) => ({ ...tier, limits: { ...tier.limits, ...limits } }))
+  const regions = mapped(input.regions, (region) => ({
+    ...region,
+    clusters: mapped(region.clusters, (cluster) => ({ ...cluster, capacity })),
+  }))
+  return { ...input, tiers, regions }
+}
+
+function mapped<T, U>(record: Readonly<Record<string, T>>, change: (value: T) => U): Record<string, U> {
+  return Object.fromEntries(Object.entries(record).map(([name, value]) => [name, change(value)]))
 }

@@ -273,7 +273,7 @@ describe('health', () => {
   test('a gateway that drains is not ready, finishes what is under way, and closes its connections', async () => {
     const draining = await startGateway({
       world,
-      config: { http: { drainMs: 2_000 } },
+      config: { http: { drainMs: 40_000 } },
       routes: (app) =>
         app.get('/slow', async (c) => c.text(await new Promise<string>((resolve) => setTimeout(resolve, 200, 'done')))),
     })
@@ -285,7 +285,8 @@ describe('health', () => {
     const kept = await draining.ask('/v1/whoami', { apikey: key, connection: 'keep-alive' })
     expect(kept.headers.connection).toBe('close')
     await drained
-    expect(performance.now() - startedMs).toBeLessThan(1_500)
+    // Not the whole time that it may take: far from it, also on a busy machine.
+    expect(performance.now() - startedMs).toBeLessThan(20_000)
     expect((await slow).text).toBe('done')
     await draining.close()
   })

@@ -36,6 +36,7 @@ async function fill(slug: string): Promise<void> {
   }
 }
 
+const base = (slug: string) => (MODELS.some((m) => PAIRS[m][1] === slug) ? 7001 : 1001)
 const markOf = (slug: string) => `MARK-${slug.toUpperCase()}`
 
 async function everythingOf(slug: string): Promise<unknown> {
@@ -232,6 +233,29 @@ describe.each(MODELS)('on %s, a tenant that knows everything about another one',
       else expect(answer.status).toBe(406)
       const who = await attack('/v1/whoami', { headers })
       expect(who.json.tenant.slug).toBe(attacker)
+    }
+  })
+
+  test('mistakes of either of them say nothing of the room that it is in', async () => {
+    for (const slug of [attacker, victim]) {
+      for (const [method, path, body] of [
+        ['GET', 'tickets?status=eq.lost'],
+        ['GET', 'tickets?id=eq.x'],
+        ['POST', 'tickets', { customer_id: 1, subject: 'x', status: 'lost' }],
+        ['POST', 'tickets', { subject: 'x' }],
+        ['POST', 'comments', { id: 8001, ticket_id: 123, body: 'x' }],
+        ['POST', 'tags', { id: base(slug), name: 'again' }],
+        ['POST', 'tags', { id: 8001, name: markOf(slug) }],
+        ['DELETE', `agents?id=eq.${base(slug)}`],
+      ] as const) {
+        const answer = await gateway.ask(`/rest/v1/${path}`, {
+          method,
+          ...(body ? json(body) : {}),
+          headers: { apikey: world.system.keyOf(slug), 'content-type': 'application/json' },
+        })
+        expect([slug, path, answer.status]).toEqual([slug, path, expect.toSatisfy((s) => s >= 400 && s < 500)])
+        expect([slug, path, answer.text]).toEqual([slug, path, expect.not.stringMatching(SECRETS)])
+      }
     }
   })
 

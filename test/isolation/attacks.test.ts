@@ -1,24 +1,3 @@
-import { afterAll, beforeAll, describe, test } from 'vitest'
-import { ISOLATIONS } from '../../tiers/types.ts'
-import { CHECKS } from './checks/index.ts'
-import { appliesTo, runCheck } from './support/check.ts'
-import { type Lab, startLab } from './support/lab.ts'
-import { openWorld, partyOf, seed, type World } from './support/world.ts'
+import { attackSuite } from './attacks.ts'
 
-let lab: Lab
-beforeAll(async () => {
-  lab = await startLab()
-})
-afterAll(() => lab?.close())
-
-describe.each(ISOLATIONS)('%s:', (isolation) => {
-  let world: World
-  beforeAll(async () => {
-    const { a, b } = lab.pairs[isolation]
-    world = openWorld({ isolation, a: partyOf(a, 'a'), b: partyOf(b, 'b'), env: lab.env })
-    for (const party of [world.a, world.b]) await seed(world.root(party), party)
-  })
-  afterAll(() => world?.close())
-
-  for (const check of CHECKS.filter((c) => appliesTo(c, isolation))) test(check.name, () => runCheck(check, world))
-})
+attackSuite(18)

@@ -315,3 +315,16 @@ test('two runs on one room take turns', async () => {
   const applied = await Promise.all([migrateRoom(sql, ROOM, options), migrateRoom(sql, ROOM, options)])
   expect(applied.flat()).toEqual([file.name])
 })
+
+test('a migration of one room does not wait for another room’s', async () => {
+  const options = { references: REFERENCES, app: 'innkeeper_app' }
+  const base = fileOf(
+    `create table "{room}".t (${TENANT}, id int, at timestamptz default now(), primary key (tenant_id, id))`,
+  )
+  for (const room of ['r_one', 'r_two']) await migrateRoom(sql, room, { ...options, files: [base] })
+  await sql.begin(async (tx) => {
+    await tx.unsafe('lock table r_one.t in access exclusive mode')
+    const file = fileOf(`alter table "{room}".t add column more int default 1`)
+    expect(await migrateRoom(sql, 'r_two', { ...options, files: [file] })).toEqual([file.name])
+  })
+})

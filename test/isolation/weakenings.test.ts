@@ -3,7 +3,7 @@ import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { ticketKey } from '../../tiers/room/keys.ts'
-import type { Isolation, Tenant } from '../../tiers/types.ts'
+import { ISOLATIONS, type Isolation, type Tenant } from '../../tiers/types.ts'
 import { cloneDatabase, rekeyDatabase } from './support/clone.ts'
 import { CLUSTER, type Lab, startLab } from './support/lab.ts'
 import { openWorld, type Party, partyOf, seed, type WorldFacts } from './support/world.ts'
@@ -79,25 +79,33 @@ async function runSource(
   isolation: Isolation,
   checks: readonly string[],
 ): Promise<MutantAnswer> {
-  const facts = await clonedFacts(isolation)
+  const { a, b } = lab.pairs[isolation]
+  const facts = weakening?.directory
+    ? { isolation, a: partyOf(a, 'a'), b: partyOf(b, 'b'), env: lab.env, directory: true }
+    : await clonedFacts(isolation)
   try {
     const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', MUTANT], {
       stdio: ['pipe', 'pipe', 'pipe'],
     })
-    const order: MutantOrder = { root: ROOT, weakening, facts, checks }
+    const order: MutantOrder = { root: ROOT, weakening, facts, checks, others: weakening !== null }
     child.stdin.end(JSON.stringify(order))
     const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)])
     if (out === '') throw new Error(`The process of "${weakening?.name}" gave no answer: ${err}`)
     return JSON.parse(out) as MutantAnswer
   } finally {
-    await dropClones(facts)
+    if (!weakening?.directory) await dropClones(facts)
   }
 }
 
 test('what the weakenings are measured by passes where nothing is weakened', async () => {
   const names = [...new Set(SQL_WEAKENINGS.map((w) => w.check))]
   expect(await runSql(null, names, false)).toEqual({ caughtBy: null, error: '' })
-}, 60_000)
+  // In a process of its own too, on each model, with the directory and without.
+  for (const isolation of ISOLATIONS) {
+    const mine = SOURCE_WEAKENINGS.filter((w) => w.isolation === isolation).map((w) => w.check)
+    expect(await runSource(null, isolation, mine)).toEqual({ caughtBy: null, error: '' })
+  }
+}, 120_000)
 
 test.for(SQL_WEAKENINGS)('a database is caught in which $name', async (weakening) => {
   const answer = await runSql(weakening, [weakening.check])

@@ -114,6 +114,21 @@ describe('turns', () => {
     expect(order).toHaveLength(70)
   })
 
+  test('with one connection for all, the tenants that wait have it in turns, whoever came first', async () => {
+    pool = on.pool({ connectionsMax: 1 })
+    const held = await lease('noisy')
+    const order: string[] = []
+    const waiting = ['noisy', 'noisy', 'noisy', 'noisy', 'first', 'second', 'first'].map(async (tenant) => {
+      const one = await lease(tenant)
+      order.push(tenant)
+      await ask(one, 'select 1')
+      one.release()
+    })
+    held.release()
+    await Promise.all(waiting)
+    expect(order).toEqual(['noisy', 'first', 'second', 'noisy', 'first', 'noisy', 'noisy'])
+  })
+
   test('a tenant at its share waits while others do, though connections are free for them', async () => {
     pool = on.pool({ connectionsMax: 4 })
     const first = await Promise.all([lease('greedy'), lease('greedy'), lease('greedy')])

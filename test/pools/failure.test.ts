@@ -124,6 +124,27 @@ test('a frozen server cannot use up the ceiling for good', { timeout: 30_000 }, 
   await waitUntil('the pool to be of use again', () => canLease(lease()))
 })
 
+test('a statement on a frozen server, once given up, does not keep its place', { timeout: 30_000 }, async () => {
+  pool = on.pool({ connectionsMax: 1 })
+  const held = await lease('a')
+  const controller = new AbortController()
+  const steps = [{ text: 'select pg_sleep(60)', params: [], prepared: false, rows: 'none' as const }]
+  const running = held.connection.run(steps, controller.signal).catch((error: Error) => error)
+  await waitUntil('the statement to run', async () => (await on.backends()).length === 1)
+  on.server.kill('SIGSTOP')
+  try {
+    const startedAt = performance.now()
+    controller.abort()
+    expect(await running).toBeInstanceOf(Error)
+    held.release()
+    await waitUntil('its place to be free', () => pool.status().open === 0)
+    expect(performance.now() - startedAt).toBeLessThan(4_000)
+  } finally {
+    on.server.kill('SIGCONT')
+  }
+  await waitUntil('the pool to be of use again', () => canLease(lease()))
+})
+
 test('closing lets leases end, refuses those who wait and who come, and leaves no backend', async () => {
   pool = on.pool({ connectionsMax: 1 })
   const held = await lease('a')

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import pg from 'pg'
 import { InnkeeperError } from '../errors.ts'
 import { Batch, type BatchOutcome, isDatabaseError, type Step, type TransactionState, type Wire } from './batch.ts'
@@ -12,6 +13,7 @@ export interface ConnectionOptions {
 }
 
 const CLOSE_TIMEOUT_MS = 2_000
+const CANCEL_TIMEOUT_MS = 2_000
 
 interface ClientInternals {
   readonly connection: Wire & {
@@ -124,21 +126,33 @@ export class Connection {
   /** Asks the server to cancel what runs now. A late cancel could hit the next statement, so the connection ends after. */
   cancel(): void {
     this.doomed = true
+    const cancelled = this.#pending
+    const { stream } = (this.#client as unknown as ClientInternals).connection
+    // A server that does not even answer a cancel must not keep its caller, nor the connection's place.
+    setTimeout(() => {
+      if (cancelled !== null && this.#pending === cancelled) stream.destroy()
+    }, CANCEL_TIMEOUT_MS).unref()
     const { processID, secretKey } = this.#client as unknown as ClientInternals
     const ssl = this.#options.tls === 'verify-full' ? { rejectUnauthorized: true } : false
     const canceller = new pg.Connection({ ssl } as never) as unknown as {
       connect(port: number, host: string): void
       cancel(pid: number, key: number): void
-      end(): void
       on(event: string, listener: () => void): void
+      readonly stream: Socket
     }
+    let sent = false
     const send = () => {
+      sent = true
       canceller.cancel(processID, secretKey)
-      canceller.end()
+      // The server closes it. Nothing may follow, not even the usual Terminate: on that PgBouncer before 1.21 ends, and
+      // with it the connections of all tenants (pgbouncer#904).
+      canceller.stream.setTimeout(CANCEL_TIMEOUT_MS, () => canceller.stream.destroy()).unref()
     }
     canceller.on(ssl === false ? 'connect' : 'sslconnect', send)
     // No cancel can be sent when the server is out of reach; then the statement ends with its connection.
-    canceller.on('error', () => void this.#client.end())
+    canceller.on('error', () => {
+      if (!sent) void this.#client.end()
+    })
     canceller.connect(this.#client.port, this.#client.host)
   }
 

@@ -100,11 +100,17 @@ async function send(lease: Lease, batch: RoomBatch, signal: AbortSignal | undefi
 
 /** Whether a statement took effect is known only when the server is ready again: without that, nobody may repeat it. */
 export function lost(cause: unknown, signal: AbortSignal | undefined): InnkeeperError {
-  if (signal?.aborted) return new InnkeeperError('client_closed_request', 'The request was given up', { cause })
+  if (signal?.aborted) return givenUp(signal, cause)
   return new InnkeeperError('outcome_unknown', 'The connection to the database was lost before it answered', {
     cause,
     hint: 'It is not known whether the statement took effect: read before you repeat it.',
   })
+}
+
+/** Why the work was cancelled: ours, such as a transaction that was open for too long, or the caller's. */
+export function givenUp(signal: AbortSignal, cause: unknown): InnkeeperError {
+  if (signal.reason instanceof InnkeeperError) return signal.reason
+  return new InnkeeperError('client_closed_request', 'The request was given up', { cause })
 }
 
 function moving(cause: unknown): InnkeeperError {

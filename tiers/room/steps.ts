@@ -54,7 +54,11 @@ export function createStepMaker(deps: StepMakerDeps): StepMaker {
       deps.keyOf(cluster),
       { database, tenant: tenant.id, epoch, readOnly: options.readOnly ?? false, isolationLevel, claims },
       {
-        statementMs: Math.min(options.statementTimeoutMs ?? limits.statementTimeoutMs, limits.statementTimeoutMs),
+        // Zero would mean none at all to the server.
+        statementMs: Math.max(
+          1,
+          Math.floor(Math.min(options.statementTimeoutMs ?? Infinity, limits.statementTimeoutMs)),
+        ),
         lockMs: limits.lockTimeoutMs,
         idleMs: interactive ? limits.idleInTransactionTimeoutMs : 0,
       },

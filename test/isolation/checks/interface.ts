@@ -64,6 +64,23 @@ export const interfaceChecks: readonly Check[] = [
     },
   },
   {
+    name: 'an answer of the directory that is another tenant’s opens no room',
+    rule: 'DESIGN, caches',
+    async run(world) {
+      const { a, b, inject, interactive, placements } = world
+      if (world.directory) return
+      const text = 'select * from "{room}".customers'
+      placements.set(a.tenant.id, { ...b.tenant, placement: b.placement })
+      try {
+        for (const read of [() => inject(a, text), () => interactive(a, (run) => run(text))]) {
+          assertNoTrace(await assertRefused(read(), ['internal'], 'another tenant’s placement'), b, 'the answer')
+        }
+      } finally {
+        placements.set(a.tenant.id, { ...a.tenant, placement: a.placement })
+      }
+    },
+  },
+  {
     name: 'interleaved work of two tenants never mixes',
     rule: 'issue 2',
     async run({ a, b, inject, interactive }) {

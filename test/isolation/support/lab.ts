@@ -34,6 +34,8 @@ export interface Lab {
   configure(change: (input: ConfigInput) => ConfigInput): Config
   /** The superuser's connections to one database. Closed with the lab. */
   root(database: string): AdminSql
+  /** Ends the superuser's connections to one database. */
+  forget(database: string): Promise<void>
   /** Ends the lab's own connections, for those who copy a database. */
   leave(): Promise<void>
   close(): Promise<void>
@@ -97,6 +99,11 @@ export async function startLab({ version, isolations = ISOLATIONS, settings }: L
         const known = roots.get(database) ?? adminSql(server.url(), database, { max: 2 })
         roots.set(database, known)
         return known
+      },
+      async forget(database) {
+        const sql = roots.get(database)
+        roots.delete(database)
+        await sql?.end({ timeout: 1 })
       },
       async leave() {
         const open = [...roots.values()]

@@ -1,5 +1,6 @@
 import pg from 'pg'
 import { type Config, resolveConfig } from '../../../config/index.ts'
+import { openDirectory } from '../../../tiers/directory/directory.ts'
 import type { Directory } from '../../../tiers/directory/types.ts'
 import { type AdminSql, adminSql } from '../../../tiers/pg/admin.ts'
 import type { Step } from '../../../tiers/pg/batch.ts'
@@ -37,6 +38,8 @@ export interface WorldFacts {
   readonly connectionsMax?: number
   readonly preparedStatements?: boolean
   readonly movingWaitMs?: number
+  /** Ask the control database, through the caches, and not this process's own list. */
+  readonly directory?: boolean
 }
 
 export type Rows = Record<string, unknown>[]
@@ -70,7 +73,8 @@ export function openWorld(facts: WorldFacts): World {
   for (const { tenant, placement } of [facts.a, facts.b]) {
     for (const key of [tenant.id, tenant.slug]) placements.set(key, { ...tenant, placement })
   }
-  const tenants = createTenants({ config, clusters, schema, directory: mapDirectory(placements) })
+  const directory = facts.directory ? openDirectory({ config }) : mapDirectory(placements)
+  const tenants = createTenants({ config, clusters, schema, directory })
   const cluster = clusters.configOf(CLUSTER)
   const roots = new Map<string, AdminSql>()
   return {
@@ -118,6 +122,7 @@ export function openWorld(facts: WorldFacts): World {
       ),
     async close() {
       await clusters.close()
+      await directory.close()
       await Promise.all([...roots.values()].map((sql) => sql.end({ timeout: 1 })))
     },
   }

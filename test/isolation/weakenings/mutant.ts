@@ -12,6 +12,8 @@ export interface MutantOrder {
   readonly weakening: SourceWeakening | null
   readonly facts: WorldFacts
   readonly checks: readonly string[]
+  /** Whether all other checks follow. */
+  readonly others: boolean
 }
 
 /** What the child answers: the first check that failed, or null. */
@@ -46,7 +48,7 @@ const world = openWorld(order.facts)
 for (const party of new Map([world.a, world.b].map((p) => [p.placement.database, p])).values()) {
   await rekeyDatabase(world.root(party), world.clusters.ticketKeyOf('us-1'), party.placement.database)
 }
-const answer: MutantAnswer = await firstCaught(world, order.checks)
+const answer: MutantAnswer = await firstCaught(world, order.checks, order.others)
 await world.close()
 process.stdout.write(JSON.stringify(answer))
 // A weakened world may have left something open that would keep this process alive.

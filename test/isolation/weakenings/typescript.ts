@@ -9,6 +9,8 @@ export interface SourceWeakening {
   readonly file: string
   readonly from: string
   readonly to: string
+  /** Runs on the tenants' own databases, found by way of the directory and its caches. */
+  readonly directory?: true
   /** Another place of the file that has to follow. */
   readonly also?: readonly [from: string, to: string]
 }
@@ -144,5 +146,22 @@ export const SOURCE_WEAKENINGS: readonly SourceWeakening[] = [
     }
 `,
     also: ['    this.#current++\n', '    if (this.#current === this.#steps.length - 1) return\n    this.#current++\n'],
+  },
+  {
+    name: 'the directory caches answers without their key',
+    check: 'no table shows a row of another tenant',
+    isolation: 'shared',
+    directory: true,
+    file: 'tiers/cache/loading-cache.ts',
+    from: 'const entry = this.#found.get(key) ?? this.#missing.get(key)\n    return entry',
+    to: 'const entry = this.#found.values().next().value\n    return entry',
+  },
+  {
+    name: 'an answer of the directory is not looked at',
+    check: 'an answer of the directory that is another tenant’s opens no room',
+    isolation: 'shared',
+    file: 'tiers/tenants.ts',
+    from: 'if (tenant.id !== asked) throw',
+    to: 'if (false) throw',
   },
 ]

@@ -1,5 +1,6 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import { expect, test } from 'vitest'
+import { createHmacOf } from '../../gateway/edge/away/hmac.ts'
 import { createHopTokens, type Hop, type HopRequest } from '../../gateway/edge/away/hop-token.ts'
 import type { TenantId } from '../../tiers/types.ts'
 import { testConfig } from './support/gateway.ts'
@@ -109,4 +110,15 @@ test('the key before a rotation is still accepted, and no longer used', () => {
 
 test('without a key there are no tokens', () => {
   expect(createHopTokens({ ...testConfig().peering, key: null }, Date.now)).toBeNull()
+})
+
+test('the digest is that of the platform, for any key and text', () => {
+  for (const bytes of [0, 1, 32, 63, 64]) {
+    const key = randomBytes(bytes)
+    const digestOf = createHmacOf(key)
+    for (const text of ['', 'a', 'Çelik ☃ 😀', 'x'.repeat(10_000)]) {
+      expect(digestOf(text)).toBe(createHmac('sha256', key).update(text).digest('base64url'))
+    }
+  }
+  expect(() => createHmacOf(randomBytes(65))).toThrow(RangeError)
 })

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { type Regions, startRegions } from './regions.ts'
 import { type Client, supabase } from './support.ts'
+import { type Regions, startRegions } from './two-regions.ts'
 
 let regions: Regions
 let home: Client

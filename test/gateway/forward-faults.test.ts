@@ -4,7 +4,7 @@ import postgres from 'postgres'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { waitUntil } from '../support/wait.ts'
 import { probeRoutes } from './probe-routes.ts'
-import { type Regions, startRegions } from './regions.ts'
+import { type Regions, startRegions } from './two-regions.ts'
 
 let regions: Regions
 beforeAll(async () => {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { request } from 'node:http'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { probeRoutes } from './probe-routes.ts'
-import { type Regions, startRegions } from './regions.ts'
+import { type Regions, startRegions } from './two-regions.ts'
 
 let regions: Regions
 beforeAll(async () => {

@@ -5,7 +5,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { probeRoutes } from './probe-routes.ts'
-import { type Regions, startRegions } from './regions.ts'
+import { type Regions, startRegions } from './two-regions.ts'
 
 const MB = 1024 * 1024
 /** All three parties, client, gateway and home, are in this process: a stream that piled up anywhere would show. */

@@ -3,8 +3,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createHopTokens, HOP_HEADER } from '../../gateway/edge/away/hop-token.ts'
 import type { TenantId } from '../../tiers/types.ts'
 import { probeRoutes } from './probe-routes.ts'
-import { type Regions, startRegions } from './regions.ts'
 import { send } from './support.ts'
+import { type Regions, startRegions } from './two-regions.ts'
 
 let regions: Regions
 let idOf: (slug: string) => Promise<TenantId>

@@ -1,8 +1,8 @@
 import { connect } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { probeRoutes } from './probe-routes.ts'
-import { type Regions, startRegions } from './regions.ts'
 import { send } from './support.ts'
+import { type Regions, startRegions } from './two-regions.ts'
 
 let regions: Regions
 beforeAll(async () => {

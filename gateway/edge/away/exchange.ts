@@ -21,6 +21,8 @@ export interface ExchangeOptions {
   readonly onBroken: (error: Error) => void
 }
 
+const SMALL_BYTES_MAX = 16 * 1024
+
 /** A failure before the first byte of an answer. */
 export class ExchangeError extends Error {
   /** Whether the peer may have got the request. */
@@ -39,12 +41,13 @@ export class ExchangeError extends Error {
  * @throws ExchangeError before a byte of the answer was written
  */
 export function exchange(options: ExchangeOptions): Promise<void> {
-  const { dispatcher, path, method, headers, body, outgoing, signal, queueWaitMs, onHead, onBroken } = options
+  const { dispatcher, path, method, body, outgoing, signal, queueWaitMs, onHead, onBroken } = options
   return new Promise((resolve, reject) => {
     let controller: Dispatcher.DispatchController | null = null
     let isSent = false
     let isAnswered = false
     let isOver = false
+    let length = Number.NaN
 
     const abort = () => {
       // An answer that has begun may take longer than the time that it had to begin.
@@ -72,30 +75,34 @@ export function exchange(options: ExchangeOptions): Promise<void> {
         if (isOver) started.abort(new Error('nobody waits for it any more'))
         else isSent = true
       },
-      onResponseStart(started, status) {
+      onResponseStart(started, status, headers) {
         if (status < 200) return
         const answer = answerHeaders((started.rawHeaders ?? []) as (Buffer | string)[])
         onHead(status, answer)
-        // A whole small answer comes in one piece, and leaves in one.
-        outgoing.cork()
-        process.nextTick(() => outgoing.uncork())
         outgoing.writeHead(status, answer)
+        length = Number(headers['content-length'] ?? Number.NaN)
         isAnswered = true
         resolve()
       },
       onResponseData(started, chunk) {
+        if (chunk.length === length && length <= SMALL_BYTES_MAX) {
+          // The whole answer in one piece: as text Node sends it in one piece with its head.
+          outgoing.end(chunk.toString('latin1'), 'latin1')
+          return
+        }
         if (outgoing.write(chunk)) return
         started.pause()
         outgoing.once('drain', () => started.resume())
       },
       onResponseEnd() {
         signal.removeEventListener('abort', abort)
-        outgoing.end()
+        if (!outgoing.writableEnded) outgoing.end()
       },
       onResponseError: (_started, error) => fail(error),
     }
     // Not the stream itself: a stream is destroyed with its request, and the client's connection with it.
     const bytes = body === null ? null : body.iterator({ destroyOnReturn: false })
+    const { headers } = options
     dispatcher.dispatch({ path, method: method as Dispatcher.HttpMethod, headers, body: bytes as never }, handler)
   })
 }

@@ -1,7 +1,8 @@
-import { createHmac, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto'
+import { hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { PeeringConfig } from '../../../config/index.ts'
 import { InnkeeperError } from '../../../tiers/errors.ts'
 import { isTenantId, type TenantId } from '../../../tiers/types.ts'
+import { createHmacOf } from './hmac.ts'
 
 /** The request header in which a gateway says what it forwards. Nobody else can make one. */
 export const HOP_HEADER = 'x-innkeeper-hop'
@@ -44,8 +45,8 @@ const TOKEN_CHARS_MAX = 2_000
 export function createHopTokens(peering: PeeringConfig, now: () => number): HopTokens | null {
   const { key, keyPrevious, hopTtlMs } = peering
   if (key === null) return null
-  const keys = [key, ...(keyPrevious === null ? [] : [keyPrevious])].map((k) =>
-    Buffer.from(hkdfSync('sha256', k, 'innkeeper', 'hop', 32)),
+  const macs = [key, ...(keyPrevious === null ? [] : [keyPrevious])].map((k) =>
+    createHmacOf(Buffer.from(hkdfSync('sha256', k, 'innkeeper', 'hop', 32))),
   )
   // Unique is enough: it is the signature that cannot be guessed.
   const series = randomBytes(12).toString('base64url')
@@ -56,11 +57,11 @@ export function createHopTokens(peering: PeeringConfig, now: () => number): HopT
     seal(hop, request) {
       const sealed: Sealed = { ...hop, nonce: `${series}.${++count}`, expiresAtMs: now() + hopTtlMs }
       const body = Buffer.from(JSON.stringify(sealed)).toString('base64url')
-      return `${body}.${macOf(keys[0]!, body, request)}`
+      return `${body}.${macs[0]!(signedText(body, request))}`
     },
     open(token, region, request) {
       const [body = '', mac = '', ...rest] = token.length > TOKEN_CHARS_MAX ? [] : token.split('.')
-      const isSigned = rest.length === 0 && keys.some((k) => same(mac, macOf(k, body, request)))
+      const isSigned = rest.length === 0 && macs.some((macOf) => same(mac, macOf(signedText(body, request))))
       if (!isSigned) throw refused('The hop token is not one of this request')
       const { nonce, expiresAtMs, ...hop } = JSON.parse(Buffer.from(body, 'base64url').toString()) as Sealed
       const nowMs = now()
@@ -73,8 +74,8 @@ export function createHopTokens(peering: PeeringConfig, now: () => number): HopT
   }
 }
 
-function macOf(key: Buffer, body: string, { method, target, host }: HopRequest): string {
-  return createHmac('sha256', key).update(`${body}\n${method}\n${target}\n${host}`).digest('base64url')
+function signedText(body: string, { method, target, host }: HopRequest): string {
+  return `${body}\n${method}\n${target}\n${host}`
 }
 
 function same(a: string, b: string): boolean {

@@ -116,3 +116,16 @@ test('a length above what the tier allows is refused here, before a byte is sent
   expect(status).toBe(413)
   expect(regions.taps.eu.connections().made).toBe(made)
 })
+
+test('a head does not wait for its body', async () => {
+  const [headMs, text] = await new Promise<[number, string]>((resolve, reject) => {
+    const startedAt = performance.now()
+    const req = request(options('/probe/late/1', 'GET'), (res) => {
+      const ms = performance.now() - startedAt
+      res.setEncoding('utf8').on('data', (data) => resolve([ms, data]))
+    })
+    req.on('error', reject).end()
+  })
+  expect(text).toBe('data: late\n\n')
+  expect(headMs).toBeLessThan(800)
+})

@@ -42,6 +42,16 @@ export function probeRoutes(): Hono {
     await sleep(Number(c.req.param('seconds')) * 1_000, undefined, { signal: c.var.signal }).catch(() => {})
     return c.json({ waited: true })
   })
+  app.get('/probe/late/:seconds', (c) => {
+    const body = new ReadableStream({
+      async start(controller) {
+        await sleep(Number(c.req.param('seconds')) * 1_000)
+        controller.enqueue(new TextEncoder().encode('data: late\n\n'))
+        controller.close()
+      },
+    })
+    return c.body(body, 200, { 'content-type': 'text/event-stream' })
+  })
   app.get('/probe/trailers', (c) => {
     c.env.outgoing.writeHead(200, {
       trailer: 'x-sum',

@@ -82,6 +82,8 @@ export function exchange(options: ExchangeOptions): Promise<void> {
         outgoing.writeHead(status, answer)
         length = Number(headers['content-length'] ?? Number.NaN)
         isAnswered = true
+        // What comes with the head leaves with it; a body that is yet to come does not hold the head back.
+        process.nextTick(() => outgoing.writableEnded || outgoing.flushHeaders())
         resolve()
       },
       onResponseData(started, chunk) {

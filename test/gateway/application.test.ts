@@ -221,6 +221,25 @@ describe.each(SLUGS)('for %s', (slug) => {
     expect((await ask('/v1/sleep/0')).status).toBe(200)
   })
 
+  test.runIf(slug === 'acme')(
+    'an answer that nobody could hold in memory is 413, and the gateway goes on',
+    async () => {
+      await asOwner(slug, (sql, room) =>
+        sql.begin(async (tx) => {
+          await tx.unsafe(`alter table ${room}.tickets no force row level security`)
+          await tx.unsafe(
+            `update ${room}.tickets set body = repeat('x', 150000000) where id = ${ticket} and subject = 's'`,
+          )
+          await tx.unsafe(`alter table ${room}.tickets force row level security`)
+        }),
+      )
+      const answer = await ask(`/rest/v1/tickets?id=eq.${ticket}`)
+      expect([answer.status, answer.json.code]).toEqual([413, 'payload_too_large'])
+      expect((await ask('/v1/who-else')).json).toMatchObject([{ name: slug }])
+      await supabase(world, gateway, slug).from('tickets').delete().eq('id', ticket)
+    },
+  )
+
   test('a connection that is lost under a statement is 502, since nobody knows what came of it, and the next is served', async () => {
     const lost = ask('/v1/sleep/1')
     await waitUntil('the statement to run', async () => (await running()).length > 0)

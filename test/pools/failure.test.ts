@@ -145,6 +145,33 @@ test('a statement on a frozen server, once given up, does not keep its place', {
   await waitUntil('the pool to be of use again', () => canLease(lease()))
 })
 
+test('an answer too large to be held ends its connection, and neither the process nor the pool', {
+  timeout: 30_000,
+}, async () => {
+  pool = on.pool({ connectionsMax: 1 })
+  const held = await lease('a')
+  await expect(ask(held, "select repeat('x', 200000000)")).rejects.toMatchObject({ code: 'payload_too_large' })
+  held.release()
+  await waitUntil('its place to be free', () => pool.status().open === 0)
+  const next = await lease('a')
+  expect(String(await ask(next, "select repeat('x', 20000000)"))).toHaveLength(20_000_000)
+  expect(await ask(next, 'select 1')).toBe(1)
+  next.release()
+})
+
+test('a value that cannot be read fails its statement, and not the process', async () => {
+  pool = on.pool({ connectionsMax: 1 })
+  const held = await lease('a')
+  const parsers = () => () => {
+    throw new RangeError('no such value')
+  }
+  const step = { text: 'select 1', params: [], prepared: false, rows: 'array' as const, parsers }
+  await expect(held.connection.run([step])).rejects.toThrow('no such value')
+  expect(held.connection.doomed).toBe(true)
+  held.release()
+  await waitUntil('the pool to be of use again', () => canLease(lease()))
+})
+
 test('closing lets leases end, refuses those who wait and who come, and leaves no backend', async () => {
   pool = on.pool({ connectionsMax: 1 })
   const held = await lease('a')

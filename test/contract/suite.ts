@@ -300,7 +300,7 @@ export function contractSuite(title: string, { version, through, preparedStateme
             await tx.execute(sql`select pg_sleep(10)`)
           }),
         ).rejects.toMatchObject({ code: 'statement_timeout' })
-        expect(await strict.for(slug).$count(tags)).toBeGreaterThanOrEqual(0)
+        expect(await strict.for(slug).execute(sql`select 1 as one`)).toMatchObject({ rows: [{ one: 1 }] })
       })
 
       test('a transaction that is open too long ends, whatever its callback is doing', async () => {

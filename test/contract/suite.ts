@@ -387,6 +387,12 @@ export function contractSuite(title: string, { version, through, preparedStateme
         dying.catch(() => {})
         await waitUntil('the statement to be killed', async () => (await kill(marker)).length > 0)
         await expect(dying).rejects.toMatchObject({ code: 'outcome_unknown' })
+        // A read changed nothing, so it is asked once more, on another connection.
+        const read = tenants
+          .session(slug)
+          .execute({ text: `select pg_sleep(1) as ${marker}_r`, params: [] }, { readOnly: true })
+        await waitUntil('the read to be killed', async () => (await kill(`${marker}_r`)).length > 0)
+        await expect(read).resolves.toMatchObject({ rowCount: 1 })
         const inTransaction = tenants.transaction(slug, async (tx) => {
           await tx.insert(tags).values({ name: marker })
           await tx.execute(sql.raw(`select pg_sleep(5) as ${marker}_2`))

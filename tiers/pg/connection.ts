@@ -12,12 +12,14 @@ export interface ConnectionOptions {
   readonly statementsMax: number
 }
 
+/** Of one batch. A quarter of the longest string that the runtime can make, and all of it is in memory more than once. */
+const ANSWER_BYTES_MAX = 128 * 1024 * 1024
 const CLOSE_TIMEOUT_MS = 2_000
 const CANCEL_TIMEOUT_MS = 2_000
 
 interface ClientInternals {
   readonly connection: Wire & {
-    readonly stream: { destroy(): void }
+    readonly stream: Socket
     on(event: 'readyForQuery', listener: (message: { status: TransactionState }) => void): void
   }
   readonly processID: number
@@ -43,6 +45,8 @@ export class Connection {
   readonly #statements: StatementCache
   #pending: Pending | null = null
   #lost: Error | null = null
+  /** Received since the batch was sent. */
+  #bytes = 0
   doomed = false
   /** Called once when the server or the network ends the connection while nobody uses it. */
   onLost: (() => void) | null = null
@@ -54,6 +58,7 @@ export class Connection {
     this.#statements = new StatementCache(options.statementsMax)
     const { connection } = client as unknown as ClientInternals
     connection.on('readyForQuery', ({ status }) => this.#ready(status))
+    this.#guard(connection.stream)
     client.on('error', (error) => this.#fail(error))
     client.on('end', () => this.#fail(new Error('the server closed the connection')))
   }
@@ -104,6 +109,7 @@ export class Connection {
   run(steps: readonly Step[], signal?: AbortSignal): Promise<BatchOutcome & { state: TransactionState }> {
     if (this.#lost !== null) return Promise.reject(this.#lost)
     if (this.#pending !== null) return Promise.reject(new Error('a connection runs one batch at a time'))
+    this.#bytes = 0
     const batch = new Batch(steps, this.#statements)
     const ran = new Promise<BatchOutcome & { state: TransactionState }>((resolve, reject) => {
       this.#pending = { batch, resolve, reject }
@@ -166,6 +172,25 @@ export class Connection {
     await this.#client.end().finally(() => clearTimeout(timer))
   }
 
+  /**
+   * Bounds what one batch may bring, which is held in memory as a whole, and keeps a failure to read it from ending the
+   * process: thrown in a listener of a socket, it would.
+   */
+  #guard(stream: ClientInternals['connection']['stream']): void {
+    const [read] = stream.listeners('data') as ((chunk: Buffer) => void)[]
+    stream.off('data', read!)
+    stream.on('data', (chunk: Buffer) => {
+      this.#bytes += chunk.length
+      try {
+        if (this.#bytes > ANSWER_BYTES_MAX) throw tooLarge()
+        read!(chunk)
+      } catch (error) {
+        this.#fail(error as Error)
+        stream.destroy()
+      }
+    })
+  }
+
   #ready(state: TransactionState): void {
     const pending = this.#pending
     if (pending === null) return
@@ -193,4 +218,11 @@ function withDatabase(url: string, database: string): string {
   const target = new URL(url)
   target.pathname = `/${encodeURIComponent(database)}`
   return target.href
+}
+
+function tooLarge(): InnkeeperError {
+  return new InnkeeperError('payload_too_large', 'The answer is too large to be held in memory', {
+    details: `it is larger than ${ANSWER_BYTES_MAX} bytes`,
+    hint: 'Ask for fewer rows or columns. If it was a write, read before you repeat it.',
+  })
 }

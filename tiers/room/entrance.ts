@@ -1,4 +1,4 @@
-import { InnkeeperError } from '../errors.ts'
+import { InnkeeperError, isInnkeeperError } from '../errors.ts'
 import { type BatchOutcome, isDatabaseError, type Step, type TransactionState } from '../pg/batch.ts'
 import type { Lease } from '../pg/cluster-pool.ts'
 import type { Placement, Tenant, TenantId } from '../types.ts'
@@ -101,6 +101,7 @@ async function send(lease: Lease, batch: RoomBatch, signal: AbortSignal | undefi
 /** Whether a statement took effect is known only when the server is ready again: without that, nobody may repeat it. */
 export function lost(cause: unknown, signal: AbortSignal | undefined): InnkeeperError {
   if (signal?.aborted) return givenUp(signal, cause)
+  if (isInnkeeperError(cause, 'payload_too_large')) return cause
   return new InnkeeperError('outcome_unknown', 'The connection to the database was lost before it answered', {
     cause,
     hint: 'It is not known whether the statement took effect: read before you repeat it.',

@@ -6,6 +6,8 @@ import { InnkeeperError } from '../errors.ts'
 import { type KeyAdmin, keyAdmin } from '../keys/admin.ts'
 import { installKeys } from '../keys/install.ts'
 import { type MigrationFile, readMigrations } from '../migrate/files.ts'
+import type { MoveSettings } from '../move/context.ts'
+import { createMoves, type Moves } from '../move/moves.ts'
 import { quoteIdent } from '../quote.ts'
 import { ticketKey } from '../room/keys.ts'
 import { createRoomMaker, type RoomMaker } from '../rooms/maker.ts'
@@ -13,7 +15,7 @@ import { REGION_DATABASE, roomFor } from '../rooms/naming.ts'
 import { isSlug } from '../slug.ts'
 import { appLogin } from '../tenancy/roles.ts'
 import type { TenantId } from '../types.ts'
-import { type FleetMigration, migrateFleet, type MigrationProgress } from './fleet.ts'
+import { type FleetMigration, type MigrationProgress, migrateFleet } from './fleet.ts'
 import { chooseCluster, regionNamed, tierNamed } from './place.ts'
 import { type TenantFilter, type TenantRecord, type TenantStore, tenantStore } from './tenant-store.ts'
 
@@ -23,6 +25,8 @@ export interface ControlPlaneOptions {
   readonly migrationsFolder: string
   /** Names of shared reference tables. */
   readonly references?: readonly string[]
+  /** How long a move may take for what; the defaults where left out. */
+  readonly moveSettings?: Partial<MoveSettings>
 }
 
 export interface CreateTenant {
@@ -37,6 +41,8 @@ export interface CreateTenant {
 /** Everything that writes the directory or makes rooms. It needs the credentials of all regions; gateways have none of it. */
 export interface ControlPlane {
   readonly store: TenantStore
+  /** Moves of tenants. Nothing is done about them until `moves.run()` is called, in one process or in several. */
+  readonly moves: Moves
   /** Brings the control database, every cluster and every region's key store to this version. Idempotent. */
   install(onStep?: (step: string) => void): Promise<void>
   /**
@@ -62,7 +68,11 @@ export interface ControlPlane {
 
 export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
   const { config, migrationsFolder } = options
-  const sql = postgres(config.controlUrl, { max: 10, onnotice: () => {}, connection: { application_name: 'innkeeper-control' } })
+  const sql = postgres(config.controlUrl, {
+    max: 10,
+    onnotice: () => {},
+    connection: { application_name: 'innkeeper-control' },
+  })
   const store = tenantStore(sql)
   let files: Promise<MigrationFile[]> | null = null
   const migration = async () => {
@@ -113,9 +123,18 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
       return tenant(id)
     })
   }
+  const moves = createMoves({
+    config,
+    tenants: store,
+    tenant,
+    makerOf,
+    migrations: async () => (await migration()).files,
+    ...(options.moveSettings === undefined ? {} : { settings: options.moveSettings }),
+  })
 
   return {
     store,
+    moves,
     makerOf,
     tenant,
     tenants: (filter) => store.list(filter),
@@ -128,9 +147,17 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
           await maker.installCluster()
         }),
       )
-      await Promise.all([...keyStores].map(([region, { home }]) => installKeyStore(makerOf(home.name), home, region, onStep)))
+      await Promise.all(
+        [...keyStores].map(([region, { home }]) => installKeyStore(makerOf(home.name), home, region, onStep)),
+      )
     },
-    async createTenant({ slug, tier: tierName = config.defaultTier, region: regionName, idempotencyKey, domains = [] }) {
+    async createTenant({
+      slug,
+      tier: tierName = config.defaultTier,
+      region: regionName,
+      idempotencyKey,
+      domains = [],
+    }) {
       if (!isSlug(slug)) {
         throw new InnkeeperError('invalid_request', 'The slug is not valid', {
           field: 'slug',
@@ -180,6 +207,7 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
       return half.map((t) => t.slug)
     },
     async close() {
+      await moves.close()
       await Promise.all([...makers.values()].map((m) => m.close()))
       await sql.end({ timeout: 5 })
     },

@@ -180,6 +180,7 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
       const { id } = await tenant(slugOrId)
       return store.exclusively(id, async () => {
         const now = await tenant(id)
+        await moves.assertNone(id)
         await store.setStatus(id, 'offboarded')
         for (const key of await keyStores.get(now.region)!.admin.list(id)) {
           await keyStores.get(now.region)!.admin.revoke(id, key.id)
@@ -199,7 +200,7 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
     },
     async migrate(onProgress = () => {}) {
       files = null
-      return migrateFleet({ makers, store, files: (await migration()).files }, onProgress)
+      return moves.without(async () => migrateFleet({ makers, store, files: (await migration()).files }, onProgress))
     },
     async recover() {
       const half = await store.list({ status: 'provisioning', limit: 1_000 })

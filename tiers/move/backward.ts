@@ -45,6 +45,7 @@ export function cutOverBackward(ctx: MoveContext): Promise<Outcome> {
 /** Empties the room that the tenant left. From here on there is no way back but another move. */
 export async function complete(ctx: MoveContext): Promise<Outcome> {
   if (!(await stopCapture(ctx, ctx.target))) return again(ctx)
+  await quarantine(ctx)
   const left = await clearRoom(ctx, ctx.source)
   await ctx.hook('emptied')
   await forget(ctx.target)
@@ -53,6 +54,7 @@ export async function complete(ctx: MoveContext): Promise<Outcome> {
 
 /** The tenant is back where it was: empties the room that it was in meanwhile. */
 export async function clear(ctx: MoveContext): Promise<Outcome> {
+  await quarantine(ctx)
   const left = await clearRoom(ctx, ctx.target)
   await ctx.hook('emptied')
   await forget(ctx.source)
@@ -71,6 +73,15 @@ export async function abort(ctx: MoveContext): Promise<Outcome> {
   await ctx.hook('emptied')
   await forget(ctx.source)
   return { event: 'done' }
+}
+
+/** Since the flip. A database that is dropped under a gateway's statement is an error to a client; a shut one is not. */
+async function quarantine({ move, settings, signal }: MoveContext): Promise<void> {
+  const flippedAt = Date.parse(move.certificate?.flippedAt ?? '') || Date.now()
+  while (Date.now() < flippedAt + settings.quarantineMs) {
+    signal.throwIfAborted()
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
 }
 
 /** Waits for writers who still note, so that no note comes after the last was deleted. */

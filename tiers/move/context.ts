@@ -24,6 +24,8 @@ export interface MoveSettings {
   readonly watchMs: number
   /** Between passes of the reverse stream. */
   readonly watchPassMs: number
+  /** How long a room that was left stays as it is, shut, so that gateways that hear of the move late are only sent on. */
+  readonly quarantineMs: number
   /** Of a copy, in rows per second; null for as fast as it goes. */
   readonly rowsPerSecondMax: number | null
 }
@@ -39,6 +41,7 @@ export const MOVE_SETTINGS: MoveSettings = {
   passesMax: 200,
   watchMs: 24 * 3_600_000,
   watchPassMs: 1_000,
+  quarantineMs: 3_000,
   rowsPerSecondMax: null,
 }
 

@@ -26,18 +26,15 @@ export interface FenceChange {
  */
 export async function changeFence(side: Side, change: FenceChange, boundMs: number): Promise<void> {
   const client = await side.client()
-  const set = [
-    ...(change.state === undefined ? [] : [`state = '${change.state}'`]),
-    ...(change.capture === undefined ? [] : [`capture = ${change.capture}`]),
-    'changed_at = now()',
-  ].join(', ')
+  const state = change.state === undefined ? 'null' : `'${change.state}'`
+  const capture = change.capture ?? 'null'
   try {
     // One round trip. The commit waits for replicas where the server is set up so, whatever the session's default is.
     await client.script(`${beginBooks(side)}
       set local synchronous_commit = on;
       set local lock_timeout = ${Math.max(1, Math.round(boundMs))};
       select pg_advisory_xact_lock(${LOCK_CLASS}, uuid_hash('${side.tenant}'));
-      update tenancy.fence set ${set} where tenant_id = '${side.tenant}' and epoch = ${side.placement.epoch};
+      select tenancy.set_fence('${side.tenant}', ${side.placement.epoch}, ${state}, ${capture});
       commit`)
   } catch (error) {
     await client.script('rollback').catch(() => {})

@@ -5,6 +5,7 @@ import type { TenantRecord, TenantStore } from '../control/tenant-store.ts'
 import { InnkeeperError } from '../errors.ts'
 import type { MigrationFile } from '../migrate/files.ts'
 import type { RoomMaker } from '../rooms/maker.ts'
+import type { TenantId } from '../types.ts'
 import { MOVE_SETTINGS, type MoveHook, type MoveSettings } from './context.ts'
 import { type Destination, destinationOf, type MovePlan } from './plan.ts'
 import { assertNothingRefused, preflight } from './preflight.ts'
@@ -12,6 +13,7 @@ import { type MoveRunner, startRunner } from './runner.ts'
 import { isBeforeFlip, isFinal, type MoveState } from './states.ts'
 import { type MoveFilter, moveStore } from './store.ts'
 import type { Move, MoveRequest } from './types.ts'
+import { withoutMoves } from './without-moves.ts'
 
 export interface StartMove extends Destination {
   readonly tenant: string
@@ -41,6 +43,13 @@ export interface Moves {
   events(id: string, signal?: AbortSignal): AsyncGenerator<Move>
   /** Waits until the move is in one of the states, or has ended. */
   reached(id: string, ...states: MoveState[]): Promise<Move>
+  /** @throws InnkeeperError `conflict` where the tenant has a move that has not ended */
+  assertNone(tenant: TenantId): Promise<void>
+  /**
+   * Runs a change of every room while no move can begin: both sides of a move must have the same tables.
+   * @throws InnkeeperError `conflict` naming the tenants that are being moved, or watched after a move
+   */
+  without<T>(work: () => Promise<T>): Promise<T>
   /** Works on moves from now on, until closed. */
   run(hook?: MoveHook): MoveRunner
   close(): Promise<void>
@@ -156,6 +165,15 @@ export function createMoves(options: MovesOptions): Moves {
     complete: (id) => ask(id, 'complete', (s) => s === 'watching'),
     events,
     reached,
+    async assertNone(tenant) {
+      const [open] = await store.list({ tenantId: tenant, open: true, limit: 1 })
+      if (open === undefined) return
+      throw new InnkeeperError('conflict', `The tenant is being moved: ${open.state}`, {
+        details: `move ${open.id}`,
+        hint: 'Complete the move, or abort it, first.',
+      })
+    },
+    without: (work) => withoutMoves(sql, store, work),
     run(hook) {
       const runner = startRunner({
         sql,

@@ -83,7 +83,7 @@ export async function runMove(deps: RunDeps, claimed: Move, lease: Lease, pulse:
       },
       asked: pulse.asked,
       signal: pulse.signal,
-      hook: async (point) => deps.hook?.(point, ctx),
+      hook: async (point) => deps.hook?.(point, { ...ctx, move }),
     }
     return ctx
   }
@@ -140,7 +140,8 @@ export async function runMove(deps: RunDeps, claimed: Move, lease: Lease, pulse:
       } else {
         await go(event, outcome)
         // What an attempt left running on these connections must not go on beside the next one.
-        if (event === 'postponed') await renew()
+        // After a flip the placements are others: their epochs are what the fences are asked by.
+        if (event === 'postponed' || outcome.flipped) await renew()
       }
       if (waitMs > 0 && event === 'again') await pause(waitMs, pulse.signal)
       if (waitMs > 0 && event === 'postponed') {

@@ -61,6 +61,19 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
   select m.tenant_id from tenancy.moves m where m.id = nullif(current_setting('tenancy.move', true), '')::uuid
 $$;
 
+-- Changes the fence of a tenant that is served at this very epoch. To be called in a statement of its own after the lock.
+--
+-- Errors: IK041 the fence is at another epoch or missing: then whoever calls it has a wrong idea of where the tenant lives.
+create function tenancy.set_fence(tenant uuid, at_epoch bigint, new_state text, new_capture boolean) returns void
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  update tenancy.fence set state = coalesce(new_state, state), capture = coalesce(new_capture, capture), changed_at = now()
+  where tenant_id = tenant and epoch = at_epoch;
+  if not found then
+    raise exception using errcode = 'IK041', message = 'the tenant is not served here at that epoch';
+  end if;
+end $$;
+
 -- Notes the keys of what a statement inserted, changed or removed, for tenants that are being captured. Who those are is
 -- read from the fence by each row's own tenant, not from a setting, which injected SQL could clear. It fires for foreign
 -- keys' cascades and, being ENABLE ALWAYS, where other triggers are switched off.

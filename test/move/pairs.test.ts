@@ -68,7 +68,10 @@ test('a rollback keeps every write made since, and the tenant can be moved again
     await expect.poll(load.operations).toBeGreaterThan(before + 100)
     await moves.rollback(id)
     expect(await moves.reached(id, 'rolled_back')).toMatchObject({ state: 'rolled_back' })
-    expect((await system.control.tenant('hooli')).placement).toMatchObject({ isolation: 'shared', cluster: home.cluster })
+    expect((await system.control.tenant('hooli')).placement).toMatchObject({
+      isolation: 'shared',
+      cluster: home.cluster,
+    })
   }
   expectNothingLost(await load.stop())
 }, 120_000)

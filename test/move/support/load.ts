@@ -147,7 +147,13 @@ export async function startLoad(tenants: Tenants<Record<string, unknown>>, slug:
       const [counter] = await run(`select color from "{room}".tags where name = 'counter'`)
       if (Number(counter!.color) !== counterBefore + counted)
         anomalies.push(`counted ${counted}, the counter says ${Number(counter!.color) - counterBefore}`)
-      return { operations: latenciesMs.length, failures, anomalies, slowestMs: latenciesMs.reduce((a, b) => Math.max(a, b), 0), latenciesMs }
+      return {
+        operations: latenciesMs.length,
+        failures,
+        anomalies,
+        slowestMs: latenciesMs.reduce((a, b) => Math.max(a, b), 0),
+        latenciesMs,
+      }
     },
   }
 }

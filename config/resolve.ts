@@ -30,7 +30,12 @@ export interface Config extends Omit<ParsedConfig, 'control' | 'admin' | 'region
   readonly controlUrl: string
   /** The URL that gateways read the directory by, where it is not the control plane's own; only there, to make its role. */
   readonly directoryReaderUrl: string | null
-  readonly admin: { readonly token: string | null; readonly host: string; readonly port: number }
+  readonly admin: {
+    readonly token: string | null
+    readonly host: string
+    readonly port: number
+    readonly allowedHosts: readonly string[]
+  }
   readonly regions: ReadonlyMap<string, RegionConfig>
   readonly defaultTier: string
 }
@@ -115,7 +120,7 @@ export function resolveConfig(
     role,
     controlUrl,
     directoryReaderUrl,
-    admin: { token, host: admin.host, port: admin.port },
+    admin: { ...admin, token },
     regions,
     defaultTier: defaultTier ?? Object.keys(raw.tiers)[0]!,
   })

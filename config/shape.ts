@@ -84,8 +84,12 @@ export const configShape = z.strictObject({
       token: secretRef.default({ env: 'INNKEEPER_ADMIN_TOKEN' }),
       host: z.string().default('127.0.0.1'),
       port: z.number().int().min(0).max(65_535).default(9090),
+      allowedHosts: z
+        .array(z.string().min(1))
+        .default([])
+        .describe('host names, beside localhost and addresses, by which the admin API may be called'),
     })
-    .default({ token: { env: 'INNKEEPER_ADMIN_TOKEN' }, host: '127.0.0.1', port: 9090 }),
+    .prefault({}),
   regions: z.record(name, regionShape).refine((r) => Object.keys(r).length > 0, 'name at least one region'),
   tiers: z.record(name, tierShape).refine((t) => Object.keys(t).length > 0, 'name at least one tier'),
   defaultTier: name.optional().describe('the tier of a tenant created without one; else the first'),

@@ -19,7 +19,7 @@ export function appRoutes(routes: Hono, tenants: Tenants<Record<string, unknown>
         c.set('db', db)
         await next()
       },
-      { claims },
+      { claims, signal: c.get('signal') },
     )
   })
   app.route('/', routes)

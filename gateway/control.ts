@@ -1,6 +1,6 @@
 import { serve as listen, type ServerType } from '@hono/node-server'
 import type { DestinationStream } from 'pino'
-import { resolveConfig } from '../config/index.ts'
+import { type Config, resolveConfig } from '../config/index.ts'
 import { type ControlPlane, openControlPlane } from '../tiers/control/control-plane.ts'
 import { openDirectory } from '../tiers/directory/directory.ts'
 import { openClusters } from '../tiers/pg/clusters.ts'
@@ -8,7 +8,7 @@ import { createTenants, type Tenants } from '../tiers/tenants.ts'
 import { createAdminApi } from './admin/api.ts'
 import { loadProduct, type Product } from './product.ts'
 import { releasers } from './releasers.ts'
-import { createTelemetry } from './telemetry/telemetry.ts'
+import { createTelemetry, type Telemetry } from './telemetry/telemetry.ts'
 
 export interface ControlOptions {
   readonly configFolder: string | null
@@ -18,6 +18,8 @@ export interface ControlOptions {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly product?: Product
   readonly logTo?: DestinationStream
+  /** Of the process, where the control plane shares one with gateways. */
+  readonly telemetry?: Telemetry
   readonly onStep?: (step: string) => void
 }
 
@@ -37,12 +39,8 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
   const config = resolveConfig(product.config, { kind: 'control' }, options.env)
   const closers = releasers()
   try {
-    const telemetry = createTelemetry(config.telemetry, {
-      service: 'innkeeper-control',
-      region: 'all',
-      ...(options.logTo ? { logTo: options.logTo } : {}),
-    })
-    closers.add('telemetry', () => telemetry.shutdown())
+    const telemetry = options.telemetry ?? controlTelemetry(config.telemetry, options)
+    if (options.telemetry === undefined) closers.add('telemetry', () => telemetry.shutdown())
     const { migrationsFolder, references } = product
     const control = openControlPlane({ config, migrationsFolder, references })
     closers.add('control plane', () => control.close())
@@ -58,18 +56,20 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     const clusters = openClusters(config)
     closers.add('clusters', () => clusters.close(1_000))
     const tenants = createTenants({ config, directory, clusters, schema: product.schema })
+    const host = options.host ?? config.admin.host
     const app = createAdminApi({
       config,
       control,
       telemetry,
       product,
+      host,
+      allowedHosts: config.admin.allowedHosts,
       tenantSql: (tenant, text) => tenants.session(tenant).execute({ text, params: [] }),
     })
-    const server = await listening(app.fetch, options.port ?? config.admin.port, options.host ?? config.admin.host)
+    const server = await listening(app.fetch, options.port ?? config.admin.port, host)
     closers.add('server', () => closeServer(server))
     const { port } = server.address() as { port: number }
     telemetry.log.info({ port }, 'control plane listening')
-    const host = options.host ?? config.admin.host
     return {
       url: `http://${host === '0.0.0.0' || host === '::' ? 'localhost' : host}:${port}`,
       control,
@@ -80,6 +80,10 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     await closers.releaseAll()
     throw error
   }
+}
+
+function controlTelemetry(config: Config['telemetry'], { logTo }: ControlOptions): Telemetry {
+  return createTelemetry(config, { service: 'innkeeper-control', region: 'all', ...(logTo ? { logTo } : {}) })
 }
 
 type Fetch = Parameters<typeof listen>[0]['fetch']

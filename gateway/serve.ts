@@ -1,8 +1,8 @@
-import { serve as listen, type ServerType } from '@hono/node-server'
+import { createServer, type Server } from 'node:http'
 import { Hono } from 'hono'
 import { Redis } from 'ioredis'
 import type { DestinationStream } from 'pino'
-import { type ProcessRole, resolveConfig } from '../config/index.ts'
+import { type Config, type ProcessRole, resolveConfig } from '../config/index.ts'
 import { homeOf } from '../tiers/control/control-plane.ts'
 import { openDirectory } from '../tiers/directory/directory.ts'
 import { openKeyVerifier } from '../tiers/keys/verifier.ts'
@@ -12,6 +12,7 @@ import { appRoutes } from './app-routes.ts'
 import { createEdge } from './edge/edge.ts'
 import type { GatewayEnv } from './edge/env.ts'
 import { whoami } from './edge/whoami.ts'
+import { metricsListener } from './metrics.ts'
 import { loadProduct, type Product } from './product.ts'
 import { releasers } from './releasers.ts'
 import { restApi } from './rest/app.ts'
@@ -27,6 +28,10 @@ export interface GatewayOptions {
   readonly env: Readonly<Record<string, string | undefined>>
   /** Already loaded, where one process runs several gateways. */
   readonly product?: Product
+  /** Where `/metrics` is served, apart from the tenants' port; not at all where left out. */
+  readonly metrics?: { readonly port: number; readonly host: string }
+  /** Of the process, where several gateways share one; otherwise the gateway makes its own. */
+  readonly telemetry?: Telemetry
   /** Where log lines go; standard output where left out. */
   readonly logTo?: DestinationStream
 }
@@ -51,12 +56,8 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const secrets = config.regions.get(options.region)!.secrets!
   const closers = releasers()
   try {
-    const telemetry = createTelemetry(config.telemetry, {
-      service: 'innkeeper-gateway',
-      region: options.region,
-      ...(options.logTo ? { logTo: options.logTo } : {}),
-    })
-    closers.add('telemetry', () => telemetry.shutdown())
+    const telemetry = options.telemetry ?? gatewayTelemetry(config.telemetry, options)
+    if (options.telemetry === undefined) closers.add('telemetry', () => telemetry.shutdown())
     const { log, observer } = telemetry
 
     const redis =
@@ -89,12 +90,18 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     app.onError(edge.onError)
     app.notFound(edge.notFound)
 
-    const server = await listening(app, edge, options)
+    if (options.metrics !== undefined) {
+      const metrics = createServer(metricsListener(telemetry))
+      await listening(metrics, options.metrics)
+      closers.add('metrics', () => closeServer(metrics))
+    }
+    const server = edge.createServer(app.fetch)
+    await listening(server, options)
     closers.add('server', () => closeServer(server))
     closers.add('requests', async () => {
       const stopped = new Promise<void>((resolve) => server.close(() => resolve()))
       await edge.drain()
-      if ('closeIdleConnections' in server) server.closeIdleConnections()
+      server.closeIdleConnections()
       await Promise.race([stopped, new Promise((r) => setTimeout(r, 100))])
     })
     const address = server.address() as { port: number }
@@ -123,28 +130,22 @@ function openRedis(url: string, onError: (error: unknown) => void): Redis {
   return redis
 }
 
-function listening(
-  app: Hono<GatewayEnv>,
-  edge: ReturnType<typeof createEdge>,
-  { port, host }: GatewayOptions,
-): Promise<ServerType> {
+function gatewayTelemetry(config: Config['telemetry'], { region, logTo }: GatewayOptions): Telemetry {
+  return createTelemetry(config, { service: 'innkeeper-gateway', region, ...(logTo ? { logTo } : {}) })
+}
+
+function listening(server: Server, { port, host }: { readonly port: number; readonly host: string }): Promise<void> {
   return new Promise((resolve, reject) => {
-    const server = listen(
-      {
-        fetch: app.fetch,
-        port,
-        hostname: host,
-        serverOptions: edge.serverOptions,
-        errorHandler: edge.onListenerError,
-      } as Parameters<typeof listen>[0],
-      () => resolve(server),
-    )
     server.once('error', reject)
+    server.listen(port, host, () => {
+      server.off('error', reject)
+      resolve()
+    })
   })
 }
 
-async function closeServer(server: ServerType): Promise<void> {
-  if ('closeAllConnections' in server) server.closeAllConnections()
+async function closeServer(server: Server): Promise<void> {
+  server.closeAllConnections()
   await new Promise<void>((resolve) => {
     server.close(() => resolve())
   })

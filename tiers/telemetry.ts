@@ -22,7 +22,7 @@ export interface TiersObserver {
   span<T>(name: SpanName, attributes: Attributes, fn: () => Promise<T>): Promise<T>
   /**
    * Adds to a counter. In use: `directory.lookups` (layer: memory, redis or control; hit), `db.statements`, `db.rows`,
-   * `placement.stale`, `pool.rejected`. Each takes {@link tenantAttributes} where there is a tenant.
+   * `placement.stale`. Each takes {@link tenantAttributes} where there is a tenant.
    */
   count(name: string, value: number, attributes: Attributes): void
   /** Notes a duration in milliseconds; the name says so. In use: `pool.waitMs`, `db.timeMs`, `directory.loadMs`. */

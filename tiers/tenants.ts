@@ -11,7 +11,7 @@ import { createRoomText } from './room/room-text.ts'
 import { type RoomSession, type RoomTransaction, roomSession } from './room/session.ts'
 import { createStepMaker } from './room/steps.ts'
 import { NO_OBSERVER, type TiersObserver } from './telemetry.ts'
-import { tracedEntrance, tracedSession } from './traced.ts'
+import { accounted, tracedEntrance, tracedSession } from './traced.ts'
 import { type Claims, isTenantId, type Tenant, type TenantId, type TransactionOptions } from './types.ts'
 
 export interface TenantsOptions<Schema extends Record<string, unknown>> {
@@ -27,6 +27,8 @@ export interface TenantsOptions<Schema extends Record<string, unknown>> {
 /** Work for one tenant on behalf of a user. */
 export interface ScopeOptions {
   readonly claims?: Claims | null
+  /** Ends the running statement, and refuses further ones: such as when the client has gone away. */
+  readonly signal?: AbortSignal | undefined
 }
 
 /** The one interface: the same code, the same answers, on every isolation model. */
@@ -89,12 +91,14 @@ export function createTenants<Schema extends Record<string, unknown>>(
       return (fresh ? directory.refresh(id) : directory.byId(id)).then((t) => placed(t, id))
     },
     lease: (tenant, signal) =>
-      clusters.lease(tenant.placement.cluster, {
-        database: tenant.placement.database,
-        tenant: tenant.id,
-        share: limitsOf(tenant.tier).connectionsMax,
-        signal,
-      }),
+      accounted(observer, tenant, () =>
+        clusters.lease(tenant.placement.cluster, {
+          database: tenant.placement.database,
+          tenant: tenant.id,
+          share: limitsOf(tenant.tier).connectionsMax,
+          signal,
+        }),
+      ),
   }
   const deps = {
     ...(observer.enabled ? tracedEntrance(entrance, observer) : entrance),
@@ -103,9 +107,10 @@ export function createTenants<Schema extends Record<string, unknown>>(
     transactionTimeoutMs: (t: string) => limitsOf(t).transactionTimeoutMs,
   }
 
-  const open = (id: TenantId, claims: Claims | null | undefined): RoomSession => {
+  const open = (id: TenantId, { claims, signal }: ScopeOptions): RoomSession => {
     context.assertMayUse(id)
-    return traced(roomSession(deps, id, claims ? JSON.stringify(claims) : ''))
+    const session = traced(roomSession(deps, id, claims ? JSON.stringify(claims) : ''))
+    return signal === undefined ? session : endedBy(signal, session)
   }
   const find = async (slugOrId: string): Promise<Tenant> => {
     const tenant = await (isTenantId(slugOrId) ? directory.byId(slugOrId) : directory.bySlug(slugOrId))
@@ -115,13 +120,16 @@ export function createTenants<Schema extends Record<string, unknown>>(
   const traced = (session: RoomSession) => (observer.enabled ? tracedSession(session, observer) : session)
   const sessionOf = (tenant: string | Tenant, options: ScopeOptions): RoomSession => {
     const id = idOf(tenant, directory)
-    if (id !== null) return open(id, options.claims)
-    return lateSession(async () => open((await find(tenant as string)).id, options.claims))
+    if (id !== null) return open(id, options)
+    return lateSession(async () => open((await find(tenant as string)).id, options))
   }
   const database = (session: RoomSession) => tenantDatabase<Schema>(executorOf(session), compiled)
 
-  const scopeOf = <T>(tenant: Tenant, claims: Claims | null, work: (db: TenantDatabase<Schema>) => Promise<T>) =>
-    context.run({ tenantId: tenant.id, slug: tenant.slug, claims }, () => work(database(open(tenant.id, claims))))
+  const scopeOf = <T>(tenant: Tenant, options: ScopeOptions, work: (db: TenantDatabase<Schema>) => Promise<T>) => {
+    const { claims = null, signal } = options
+    const scope = { tenantId: tenant.id, slug: tenant.slug, claims, signal }
+    return context.run(scope, () => work(database(open(tenant.id, scope))))
+  }
   const mine = [...config.regions.values()].filter((r) => r.secrets !== null).map((r) => r.name)
 
   return {
@@ -133,13 +141,13 @@ export function createTenants<Schema extends Record<string, unknown>>(
         options,
       ),
     async scope(tenant, work, options = {}) {
-      return scopeOf(typeof tenant === 'string' ? await find(tenant) : tenant, options.claims ?? null, work)
+      return scopeOf(typeof tenant === 'string' ? await find(tenant) : tenant, options, work)
     },
     withEachTenant: (work, options = {}) =>
-      eachTenant(directory, mine, (tenant) => scopeOf(tenant, null, (db) => work(db, tenant)), options),
+      eachTenant(directory, mine, (tenant) => scopeOf(tenant, {}, (db) => work(db, tenant)), options),
     db() {
-      const { tenantId, claims } = context.current()
-      return database(open(tenantId, claims))
+      const scope = context.current()
+      return database(open(scope.tenantId, scope))
     },
     current: () => context.current(),
     find,
@@ -167,6 +175,8 @@ function notFound(slugOrId: string): InnkeeperError {
 /** Checks that a tenant may be served; status first, so that a suspended tenant reads why. */
 export function placed(tenant: Tenant | null, asked: string): PlacedTenant {
   if (tenant === null) throw notFound(asked)
+  // Whatever went wrong on the way to this answer, a cache above all, must not open another tenant's room.
+  if (tenant.id !== asked) throw new InnkeeperError('internal', 'The directory answered for another tenant')
   if (tenant.status === 'suspended') throw new InnkeeperError('tenant_suspended', 'The tenant is suspended')
   if (tenant.status === 'offboarded') throw new InnkeeperError('tenant_gone', 'The tenant has left')
   if (tenant.placement === null || tenant.status === 'provisioning') {
@@ -186,6 +196,14 @@ function transactionExecutor(tx: RoomTransaction): Executor {
   return {
     execute: (statement) => tx.execute(statement),
     transaction: (work) => tx.savepoint((inner) => work(transactionExecutor(inner))),
+  }
+}
+
+/** A session whose statements end with the signal, unless they bring one of their own. */
+function endedBy(signal: AbortSignal, session: RoomSession): RoomSession {
+  return {
+    execute: (statement, options) => session.execute(statement, { signal, ...options }),
+    transaction: (work, options) => session.transaction(work, { signal, ...options }),
   }
 }
 

@@ -11,7 +11,7 @@ import { bearerToken } from './authenticate.ts'
 import { diagnose } from './doctor/doctor.ts'
 import { domainsApi } from './domains.ts'
 import type { AdminApiOptions, AdminApp, AdminDeps, AdminEnv } from './env.ts'
-import { isLoopback, knownHost } from './host.ts'
+import { isFromHere, knownHost } from './host.ts'
 import { keysApi } from './keys.ts'
 import { migrationsApi } from './migrations.ts'
 import { openapiDocument } from './openapi/document.ts'
@@ -24,8 +24,7 @@ const READY_MS = 2_000
 
 /**
  * The admin API, for a port of its own. Everything under `/admin/v1` asks for the token; `/healthz` and `/readyz` are
- * open; `/metrics` is open where only this machine can reach it and asks for the token elsewhere, because its labels
- * name tenants. There is no CORS: no page of another origin has business here.
+ * open; `/metrics` is open to this machine and asks everybody else for the token, because its labels name tenants. There is no CORS: no page of another origin has business here.
  *
  * @throws InnkeeperError `invalid_config` when the configuration is not the control plane's
  */
@@ -51,7 +50,7 @@ export function createAdminApi(options: AdminApiOptions): Hono {
     const checks = { control_database: isReady }
     return c.json({ status: isReady ? 'ready' : 'not ready', checks }, isReady ? 200 : 503)
   })
-  if (!isLoopback(host)) app.use('/metrics', authenticated)
+  app.use('/metrics', (c, next) => (isFromHere(c, host) ? next() : authenticated(c, next)))
   app.get('/metrics', async (c) => {
     const text = await (options.metricsText ?? telemetry.prometheusText)()
     return c.body(text, 200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' })

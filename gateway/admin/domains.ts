@@ -4,21 +4,21 @@ import { InnkeeperError } from '../../tiers/errors.ts'
 import { logChange } from './changes.ts'
 import type { AdminDeps, AdminEnv } from './env.ts'
 import { bodyOf } from './input.ts'
-import { newDomain, removal } from './shapes.ts'
-import { assertThere } from './tenant.ts'
+import { assertThere, tenantNamed } from './named.ts'
+import { domain as domainShape, newDomain, removal } from './shapes.ts'
 
 /** `/admin/v1/tenants/{slug}/domains`: the host names of the tenant's own. */
 export function domainsApi({ config, control, log }: AdminDeps) {
   const app = new Hono<AdminEnv>()
 
   app.get('/:slug/domains', async (c) => {
-    const { domains } = await control.tenant(c.req.param('slug'))
+    const { domains } = await tenantNamed(control, c)
     return c.json({ domains })
   })
 
   app.post('/:slug/domains', async (c) => {
     const { domain, reason } = await bodyOf(c, newDomain)
-    const tenant = await control.tenant(c.req.param('slug'))
+    const tenant = await tenantNamed(control, c)
     assertThere(tenant)
     assertFreeDomain(config, domain)
     const hadIt = tenant.domains.includes(domain)
@@ -31,10 +31,10 @@ export function domainsApi({ config, control, log }: AdminDeps) {
 
   app.delete('/:slug/domains/:domain', async (c) => {
     const { reason } = await bodyOf(c, removal)
-    const domain = c.req.param('domain').toLowerCase()
-    const tenant = await control.tenant(c.req.param('slug'))
-    if (!(await control.store.removeDomain(tenant.id, domain))) {
-      throw new InnkeeperError('not_found', `Tenant ${tenant.slug} has no domain "${domain}"`, {
+    const domain = domainShape.safeParse(c.req.param('domain')).data
+    const tenant = await tenantNamed(control, c)
+    if (domain === undefined || !(await control.store.removeDomain(tenant.id, domain))) {
+      throw new InnkeeperError('not_found', `Tenant ${tenant.slug} has no such domain`, {
         hint: `Its domains: GET /admin/v1/tenants/${tenant.slug}/domains`,
       })
     }

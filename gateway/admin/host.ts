@@ -1,6 +1,6 @@
 import { InnkeeperError } from '../../tiers/errors.ts'
 import { parseHost } from '../edge/host.ts'
-import type { AdminMiddleware } from './env.ts'
+import type { AdminContext, AdminMiddleware } from './env.ts'
 
 /**
  * Refuses requests whose Host is a name that nobody gave this API. A page on the internet can have its own name resolve to
@@ -24,6 +24,16 @@ export function knownHost(host: string, allowed: readonly string[]): AdminMiddle
 }
 
 /** Whether only this machine can reach a server that listens there. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)
+function isLoopback(address: string): boolean {
+  return address === 'localhost' || address === '::1' || /^(?:::ffff:)?127\.\d+\.\d+\.\d+$/.test(address)
+}
+
+/**
+ * Whether a request was made on this machine: by the other end of its socket, and not by a proxy here for somebody else.
+ *
+ * @param host the address that the server listens on; decides where there is no socket
+ */
+export function isFromHere(c: AdminContext, host: string): boolean {
+  if (c.req.header('x-forwarded-for') !== undefined || c.req.header('forwarded') !== undefined) return false
+  return isLoopback(c.env?.incoming?.socket.remoteAddress ?? host)
 }

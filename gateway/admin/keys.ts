@@ -4,8 +4,8 @@ import { isTenantId } from '../../tiers/types.ts'
 import { logChange } from './changes.ts'
 import type { AdminDeps, AdminEnv } from './env.ts'
 import { bodyOf } from './input.ts'
+import { assertThere, tenantNamed } from './named.ts'
 import { newKey, removal } from './shapes.ts'
-import { assertThere } from './tenant.ts'
 import { keyView } from './views.ts'
 
 /** `/admin/v1/tenants/{slug}/keys`. They are kept in the tenant's home region; a key's text is shown once, here. */
@@ -13,14 +13,14 @@ export function keysApi({ control, log }: AdminDeps) {
   const app = new Hono<AdminEnv>()
 
   app.get('/:slug/keys', async (c) => {
-    const tenant = await control.tenant(c.req.param('slug'))
+    const tenant = await tenantNamed(control, c)
     const keys = await control.keysOf(tenant.region).list(tenant.id)
     return c.json({ keys: keys.map((key) => keyView(key)) })
   })
 
   app.post('/:slug/keys', async (c) => {
     const { name, scopes, expiresAt, reason } = await bodyOf(c, newKey)
-    const tenant = await control.tenant(c.req.param('slug'))
+    const tenant = await tenantNamed(control, c)
     assertThere(tenant)
     const { key, text } = await control
       .keysOf(tenant.region)
@@ -32,7 +32,7 @@ export function keysApi({ control, log }: AdminDeps) {
   app.delete('/:slug/keys/:id', async (c) => {
     const { reason } = await bodyOf(c, removal)
     const id = c.req.param('id')
-    const tenant = await control.tenant(c.req.param('slug'))
+    const tenant = await tenantNamed(control, c)
     // Keys are named by UUIDs as tenants are; anything else would be an error of the database's.
     const key = isTenantId(id) ? await control.keysOf(tenant.region).revoke(tenant.id, id) : null
     if (key === null) {

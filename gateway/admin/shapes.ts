@@ -3,6 +3,11 @@ import { isSlug } from '../../tiers/slug.ts'
 
 /** What the admin API takes. The OpenAPI document is made from these. */
 
+/** PostgreSQL's text holds every character but this one. */
+const NUL = '\u0000'
+const hasNoNul = (text: string) => !text.includes(NUL)
+const NO_NUL = 'holds a NUL character'
+
 const reason = z.string().trim().min(1).max(500).describe('why, for the log; or the header X-Reason')
 export const slug = z
   .string()
@@ -40,14 +45,14 @@ export const removal = z.strictObject({ reason: reason.optional() })
 
 export const tenantQuery = z.strictObject({
   limit: z.coerce.number().int().min(1).max(500).default(100),
-  after: z.string().optional().describe('the `next` of the page before'),
+  after: z.string().refine(isSlug, 'is no slug').optional().describe('the `next` of the page before'),
   region: z.string().optional(),
   tier: z.string().optional(),
   status: z.enum(['provisioning', 'active', 'suspended', 'offboarded']).optional(),
 })
 
 export const newKey = z.strictObject({
-  name: z.string().trim().min(1).max(100).default('default'),
+  name: z.string().trim().min(1).max(100).refine(hasNoNul, NO_NUL).default('default'),
   scopes: z
     .array(z.enum(['read', 'write']))
     .min(1)
@@ -64,7 +69,7 @@ export const newKey = z.strictObject({
 export const newDomain = z.strictObject({ domain, reason: reason.optional() })
 
 export const statement = z.strictObject({
-  sql: z.string().min(1).max(100_000).describe('one statement'),
+  sql: z.string().min(1).max(100_000).refine(hasNoNul, NO_NUL).describe('one statement'),
   limit: z.number().int().min(1).max(10_000).default(1_000).describe('rows in the answer, at the most'),
   reason: reason.optional(),
 })

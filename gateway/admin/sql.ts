@@ -4,6 +4,7 @@ import { isDatabaseError } from '../../tiers/pg/batch.ts'
 import { logChange } from './changes.ts'
 import type { AdminDeps, AdminEnv } from './env.ts'
 import { bodyOf } from './input.ts'
+import { tenantNamed } from './named.ts'
 import { statement } from './shapes.ts'
 
 /**
@@ -18,7 +19,7 @@ export function sqlApi({ control, log, tenantSql }: AdminDeps) {
     if (tenantSql === undefined) {
       throw new InnkeeperError('not_found', 'This control plane runs no SQL for tenants')
     }
-    const tenant = await control.tenant(c.req.param('slug'))
+    const tenant = await tenantNamed(control, c)
     // Written before it runs, so that what brought a server down is there to read. Values in it may be the tenant's data.
     logChange(log, c, { action: 'tenant.sql', tenant, reason, details: { sql: sql.slice(0, 2_000) } })
     try {

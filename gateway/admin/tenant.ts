@@ -5,6 +5,7 @@ import { InnkeeperError } from '../../tiers/errors.ts'
 import { logChange } from './changes.ts'
 import type { AdminDeps, AdminEnv } from './env.ts'
 import { bodyOf } from './input.ts'
+import { assertThere, tenantNamed } from './named.ts'
 import { removal, tenantChange } from './shapes.ts'
 import { tenantView } from './views.ts'
 
@@ -13,11 +14,11 @@ export function tenantApi(deps: AdminDeps) {
   const { config, control, log } = deps
   const app = new Hono<AdminEnv>()
 
-  app.get('/:slug', async (c) => c.json(tenantView(await control.tenant(c.req.param('slug')), config)))
+  app.get('/:slug', async (c) => c.json(tenantView(await tenantNamed(control, c), config)))
 
   app.patch('/:slug', async (c) => {
     const change = await bodyOf(c, tenantChange)
-    const before = await control.tenant(c.req.param('slug'))
+    const before = await tenantNamed(control, c)
     assertThere(before)
     let tenant = before
     if (change.tier !== undefined && change.tier !== before.tier) {
@@ -36,7 +37,7 @@ export function tenantApi(deps: AdminDeps) {
 
   app.delete('/:slug', async (c) => {
     const { reason } = await bodyOf(c, removal)
-    const before = await control.tenant(c.req.param('slug'))
+    const before = await tenantNamed(control, c)
     const tenant = await control.offboard(before.id)
     if (before.status !== 'offboarded') {
       logChange(log, c, { action: 'tenant.offboard', tenant, reason, details: { placement: before.placement } })
@@ -66,10 +67,4 @@ async function changeTier(
     await control.store.setTier(now.id, tierName)
     return control.tenant(now.id)
   })
-}
-
-/** @throws InnkeeperError `tenant_gone` for a tenant that has left: nothing of it can be changed any more */
-export function assertThere(tenant: TenantRecord): void {
-  if (tenant.status !== 'offboarded') return
-  throw new InnkeeperError('tenant_gone', `The tenant "${tenant.slug}" has left`)
 }

@@ -19,4 +19,5 @@ for (const folder of FOLDERS) {
   })
 }
 // What only this repository needs.
-for (const file of ['pack.js', 'pack.d.ts']) await rm(join(DIST, relative(ROOT, import.meta.dirname), file), { force: true })
+for (const file of ['pack.js', 'pack.d.ts'])
+  await rm(join(DIST, relative(ROOT, import.meta.dirname), file), { force: true })

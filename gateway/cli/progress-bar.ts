@@ -10,7 +10,7 @@ const WIDTH = 30
 const CLEAR = '\r\u001b[2K'
 
 /** One line that is drawn over, where there is a terminal; elsewhere a line now and then, so that a log shows it lives. */
-export function progressBar(terminal: Terminal, columns = process.stderr.columns ?? 80): ProgressBar {
+export function progressBar(terminal: Terminal, columns = process.stderr.columns || 80): ProgressBar {
   let tenth = 0
   return {
     show(done, total, label) {

@@ -41,6 +41,8 @@ export async function runDev(options: DevOptions): Promise<void> {
   try {
     await mkdir(state, { recursive: true, mode: 0o700 })
     closers.add('state', await takeState(state))
+    // A tool that waits for the file must not find the last start's.
+    await rm(join(state, 'demo.json'), { force: true })
     const product = await localProduct(options)
     const names = serverNames(product.config)
     if (options.reset) await reset(state, names, progress)
@@ -49,8 +51,6 @@ export async function runDev(options: DevOptions): Promise<void> {
     for (const server of servers.values()) {
       closers.add(`PostgreSQL ${server.name}`, () => server.stop(stop.hurry() ? 'immediate' : 'fast'))
     }
-    // A tool that waits for the file must not find the last start's.
-    await rm(join(state, 'demo.json'), { force: true })
     const secrets = await devSecrets(state, Object.keys(product.config.regions))
     const log = createWriteStream(join(state, 'innkeeper.log'), { flags: 'a', mode: 0o600 })
     closers.add('log', () => new Promise((done) => log.end(done)))
@@ -81,7 +81,7 @@ export async function runDev(options: DevOptions): Promise<void> {
     }
     let system: RunningSystem | null = await start(product)
     closers.add('system', async () => system?.close())
-    process.stdout.write(summaryOf(await readDemo(state), options.state))
+    process.stdout.write(summaryOf(await readDemo(state), options.state, product.isDemo))
 
     const reload = async () => {
       try {

@@ -1,4 +1,6 @@
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+/** One Ctrl-C arrives twice under npm: from the terminal, and passed on by npm. */
+const SAME_MS = 300
 
 export interface Stop {
   /** Resolves at the first signal. */
@@ -20,8 +22,11 @@ export function onStop(): Stop {
   const asked = new Promise<void>((resolve) => {
     resolveAsked = resolve
   })
+  let lastMs = Number.NEGATIVE_INFINITY
   const handler = () => {
-    count++
+    const now = performance.now()
+    if (now - lastMs > SAME_MS) count++
+    lastMs = now
     resolveAsked()
   }
   for (const signal of SIGNALS) process.on(signal, handler)

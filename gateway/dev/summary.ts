@@ -15,8 +15,11 @@ export interface DemoTenantEntry {
   readonly url: string
 }
 
-/** The table and the three lines that a newcomer reads when everything is up. */
-export function summaryOf(demo: DemoFile, stateFolder: string): string {
+/**
+ * The table and the lines that a newcomer reads when everything is up.
+ * @param hasDemoTables false for a product's own tables, whose names are not known here
+ */
+export function summaryOf(demo: DemoFile, stateFolder: string, hasDemoTables: boolean): string {
   const lines: string[] = ['']
   const rows = demo.tenants.map((t) => [t.slug, t.tier, t.isolation, t.region, t.url, t.apiKey])
   if (rows.length > 0) lines.push(table(['tenant', 'tier', 'isolation', 'region', 'url', 'key'], rows), '')
@@ -25,13 +28,13 @@ export function summaryOf(demo: DemoFile, stateFolder: string): string {
   const first = demo.tenants[0]
   if (first !== undefined) {
     const key = `-H 'apikey: ${first.apiKey}'`
-    lines.push(
-      '',
-      'Try it:',
-      `  curl ${key} '${first.url}/v1/whoami'`,
-      `  curl ${key} '${first.url}/rest/v1/tickets?select=id,subject,customer:customers(name)&status=eq.open&limit=3'`,
-      `  curl ${key} -H 'content-type: application/json' -d '{"name":"vip"}' '${first.url}/rest/v1/tags'`,
-    )
+    const paths = hasDemoTables
+      ? [
+          `'${first.url}/rest/v1/tickets?select=id,subject,customer:customers(name)&status=eq.open&limit=3'`,
+          `-H 'content-type: application/json' -d '{"name":"vip"}' '${first.url}/rest/v1/tags'`,
+        ]
+      : [`'${first.url}/rest/v1/'`]
+    lines.push('', 'Try it:', ...[`'${first.url}/v1/whoami'`, ...paths].map((path) => `  curl ${key} ${path}`))
   } else {
     lines.push('', 'Make a tenant:', `  npx innkeeper tenants create hello --region ${Object.keys(demo.gateways)[0]}`)
   }

@@ -4,6 +4,7 @@ import { startControl } from '../control.ts'
 import type { Product } from '../product.ts'
 import { releasers } from '../releasers.ts'
 import { type RunningGateway, startGateway } from '../serve.ts'
+import { createTelemetry } from '../telemetry/telemetry.ts'
 import { demoTenants } from './demo/tenants-made.ts'
 import type { Progress } from './progress.ts'
 import type { DemoTenantEntry } from './summary.ts'
@@ -34,7 +35,10 @@ export interface RunningSystem {
 export async function startSystem(options: SystemOptions): Promise<RunningSystem> {
   const { product, env, port, progress, logTo } = options
   const closers = releasers()
-  const common = { configFolder: product.folder, product, env, logTo }
+  // One for all in this process, so that the admin port shows the gateways' metrics too.
+  const telemetry = createTelemetry(product.config.telemetry, { service: 'innkeeper', region: 'all', logTo })
+  closers.add('telemetry', () => telemetry.shutdown())
+  const common = { configFolder: product.folder, product, env, telemetry }
   try {
     const running = await startControl({
       ...common,

@@ -21,7 +21,12 @@ export interface AuthenticateOptions {
   readonly verifyJwt: VerifyJwt
 }
 
-export type Authenticate = (credential: Credential, namings: readonly Naming[]) => Promise<Principal>
+/** @param proved is told the tenant as soon as the credential is proven to be its own, so that a refusal names it too */
+export type Authenticate = (
+  credential: Credential,
+  namings: readonly Naming[],
+  proved: (tenant: Tenant) => void,
+) => Promise<Principal>
 
 /**
  * Who is asking, for which tenant, and may they ask here. The order of the steps is what keeps it from telling anybody
@@ -33,7 +38,7 @@ export type Authenticate = (credential: Credential, namings: readonly Naming[]) 
  *   4. at home the key is verified, and only then do 403 and 404 say what the other identifiers name
  */
 export function createAuthenticate({ config, region, directory, keys, verifyJwt }: AuthenticateOptions): Authenticate {
-  return async function authenticate({ key, jwt }, namings) {
+  return async function authenticate({ key, jwt }, namings, proved) {
     const token = jwt === null ? null : await verifyJwt(jwt)
     const tenant = key === null ? await tenantOfToken(token!, directory) : await tenantOfKey(key.tenantId, directory)
     if (key !== null && token !== null) requireSameTenant(tenant, token)
@@ -43,6 +48,7 @@ export function createAuthenticate({ config, region, directory, keys, verifyJwt 
     const record = key === null || isAway ? null : await verifyKey(keys, key)
     await requireAgreement(namings, tenant, directory, key === null || record !== null)
     if (isAway) throw misdirected(tenant, config)
+    proved(tenant)
     requireActive(tenant)
 
     if (record === null) {

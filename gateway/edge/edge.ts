@@ -101,7 +101,10 @@ export function createEdge(options: EdgeOptions): Edge {
     maxHeaderSize: headerBytesMax,
     // Node refuses to start where the head may take longer than the whole.
     headersTimeout: Math.min(headersTimeoutMs, requestTimeoutMs),
-    requestTimeout: requestTimeoutMs,
+    // Later than our own deadline, whose answer says more than Node's.
+    requestTimeout: requestTimeoutMs + 5_000,
+    // How often Node looks for what is late; by itself it would be every 30 seconds.
+    connectionsCheckingInterval: 1_000,
   }
 
   return {

@@ -1,5 +1,5 @@
 import { InnkeeperError } from '../../tiers/errors.ts'
-import { type GatewayMiddleware, setHeader } from './env.ts'
+import { type GatewayContext, type GatewayMiddleware, setHeader } from './env.ts'
 
 /** The requests under way: each with a signal, a deadline, and an end that a shutdown waits for. */
 export interface InFlight {
@@ -11,6 +11,7 @@ export interface InFlight {
 }
 
 interface Entry {
+  readonly c: GatewayContext
   readonly controller: AbortController
   readonly deadlineMs: number
   fail: ((error: InnkeeperError) => void) | null
@@ -35,7 +36,7 @@ export function createInFlight(requestTimeoutMs: number): InFlight {
     for (const entry of open) {
       // In the order of arrival, so in that of the deadlines.
       if (entry.deadlineMs > now) break
-      const error = new InnkeeperError('request_timeout', `The request took longer than ${requestTimeoutMs} ms`)
+      const error = overdue(entry.c, requestTimeoutMs)
       entry.controller.abort(error)
       if (entry.deadlineMs + GRACE_MS <= now) entry.fail?.(error)
     }
@@ -47,6 +48,7 @@ export function createInFlight(requestTimeoutMs: number): InFlight {
 
   const middleware: GatewayMiddleware = async function inFlight(c, next) {
     const entry: Entry = {
+      c,
       controller: new AbortController(),
       deadlineMs: performance.now() + requestTimeoutMs,
       fail: null,
@@ -93,4 +95,16 @@ export function createInFlight(requestTimeoutMs: number): InFlight {
       clearInterval(timer)
     },
   }
+}
+
+/**
+ * Whose fault it is shows in whether the body has arrived. 408 is for a client that was too slow and for nothing else:
+ * browsers send a request again by themselves after a 408, and what the handler did may have taken effect.
+ */
+function overdue(c: GatewayContext, timeoutMs: number): InnkeeperError {
+  if (c.env?.incoming?.complete === false) {
+    setHeader(c, 'connection', 'close')
+    return new InnkeeperError('request_timeout', `The request did not arrive within ${timeoutMs} ms`)
+  }
+  return new InnkeeperError('statement_timeout', `The request was not answered within ${timeoutMs} ms`)
 }

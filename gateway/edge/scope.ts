@@ -2,9 +2,11 @@ import { InnkeeperError } from '../../tiers/errors.ts'
 import type { Scope } from '../../tiers/keys/types.ts'
 import type { Principal } from './env.ts'
 
+const READS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
+
 /** Reading needs `read`, anything else `write`; neither includes the other. */
 export function scopeOfMethod(method: string): Scope {
-  return method === 'GET' || method === 'HEAD' ? 'read' : 'write'
+  return READS.has(method) ? 'read' : 'write'
 }
 
 /** @throws InnkeeperError `forbidden` */

@@ -7,6 +7,7 @@ import { limitBody } from './body-limit.ts'
 import { type Credential, readCredential } from './credential.ts'
 import { type GatewayContext, type GatewayMiddleware, type Principal, setHeaders } from './env.ts'
 import type { Failures } from './failures.ts'
+import type { Naming } from './identify/naming.ts'
 import type { Identify } from './identify.ts'
 import type { Peers } from './peer.ts'
 import { rateLimitHeaders, refusedHeaders } from './rate-limit-headers.ts'
@@ -35,9 +36,8 @@ export function tenant(options: TenantOptions): GatewayMiddleware {
     if (namings.length === 0 && !config.identify.strategies.includes('credential')) {
       throw new InnkeeperError('tenant_not_found', 'The request names no tenant')
     }
-    const principal = await authenticateOnce(c, credential, () => options.authenticate(credential, namings), options)
+    const principal = await authenticateOnce(c, credential, namings, options)
     const { tenant } = principal
-    c.get('observed').setTenant(tenant)
     requireScope(principal, scopeOfMethod(c.req.method))
 
     const tier = tierOf(config, tenant)
@@ -59,14 +59,14 @@ export function tenant(options: TenantOptions): GatewayMiddleware {
 async function authenticateOnce(
   c: GatewayContext,
   credential: Credential,
-  authenticate: () => Promise<Principal>,
-  { peers, failures }: TenantOptions,
+  namings: readonly Naming[],
+  { peers, failures, authenticate }: TenantOptions,
 ): Promise<Principal> {
   const ip = peers.clientIp(c)
   const claimed = credential.key?.tenantId ?? 'jwt'
   failures.check(ip, claimed)
   try {
-    const principal = await authenticate()
+    const principal = await authenticate(credential, namings, (tenant) => c.get('observed').setTenant(tenant))
     failures.proved(ip, claimed)
     return principal
   } catch (error) {

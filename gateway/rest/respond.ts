@@ -22,7 +22,8 @@ export function respondRead(c: Context, answer: AnswerRow, offset: number, wish:
   const { page } = answer
   const total = answer.total === null ? null : Number(answer.total)
   if (wish.format.kind === 'object' && page !== 1) throw notSingular(page)
-  if (total !== null && offset > total) {
+  // With rows on the page a smaller total is only the cap of a count.
+  if (total !== null && offset > total && page === 0) {
     throw badRange(`An offset of ${offset} was requested, but there are only ${total} rows.`)
   }
   // A capped count says "at least": never fewer than the rows that were just seen.

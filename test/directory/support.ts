@@ -53,7 +53,7 @@ export async function startControl(): Promise<TestControl> {
   const readerUrl = () => server.url('innkeeper_control', reader.user, reader.password)
   await installDirectory(url, reader)
   const sql = postgres(url, { max: 4, onnotice: () => {}, backoff: () => 0.1 })
-  const store = tenantStore(sql)
+  const store = tenantStore(sql, sql)
   const opened: OpenDirectory[] = []
   const config = (settings: DirectorySettings = {}, controlUrl = readerUrl()) => {
     const { us } = input.regions

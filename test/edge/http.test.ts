@@ -76,6 +76,13 @@ describe('errors', () => {
     expect(JSON.stringify(line)).toContain('secret_table')
   })
 
+  test('what the platform has to say of its own faults is not for a client', () => {
+    for (const code of ['internal', 'invalid_config', 'no_tenant', 'tenant_switch'] as const) {
+      const problem = problemOf(new InnkeeperError(code, 'inside', { details: 'inside', hint: 'inside' }), 'r')
+      expect(JSON.stringify(problem)).not.toContain('inside')
+    }
+  })
+
   test('an unknown route is 404, for who has a tenant; for anybody else 401', async () => {
     expect((await ask('/nothing')).json).toMatchObject({ code: 'not_found', status: 404 })
     expect((await gateway.ask('/nothing')).status).toBe(401)
@@ -222,12 +229,19 @@ describe('bodies', () => {
 })
 
 describe('the end of a request', () => {
-  test('one that takes too long is 408, by a handler that heeds its signal and for one that does not', async () => {
+  test('one that takes too long is 504, by a handler that heeds its signal and for one that does not', async () => {
     const [heeds, hangs] = await Promise.all([ask('/wait'), ask('/hang')])
     for (const answer of [heeds, hangs]) {
-      expect(answer.status).toBe(408)
-      expect(answer.json.code).toBe('request_timeout')
+      expect(answer.status).toBe(504)
+      expect(answer.json.code).toBe('statement_timeout')
     }
+  })
+
+  test('a client that does not get on with its body is told so by 408, and its connection is closed', async () => {
+    const answer = await raw(`POST /echo HTTP/1.1\r\nHost: localhost\r\napikey: ${key}\r\nContent-Length: 9\r\n\r\nabc`)
+    expect(answer).toMatch(/^HTTP\/1.1 408/)
+    expect(answer).toMatch(/connection: close/i)
+    expect(answer).toContain('request_timeout')
   })
 
   test('a client that goes away aborts the signal', async () => {
@@ -259,7 +273,7 @@ describe('health', () => {
   test('a gateway that drains is not ready, finishes what is under way, and closes its connections', async () => {
     const draining = await startGateway({
       world,
-      config: { http: { drainMs: 2_000 } },
+      config: { http: { drainMs: 40_000 } },
       routes: (app) =>
         app.get('/slow', async (c) => c.text(await new Promise<string>((resolve) => setTimeout(resolve, 200, 'done')))),
     })
@@ -268,9 +282,11 @@ describe('health', () => {
     const startedMs = performance.now()
     const drained = draining.edge.drain()
     expect((await draining.ask('/readyz')).status).toBe(503)
-    expect((await draining.ask('/v1/whoami', { apikey: key })).headers.connection).toBe('close')
+    const kept = await draining.ask('/v1/whoami', { apikey: key, connection: 'keep-alive' })
+    expect(kept.headers.connection).toBe('close')
     await drained
-    expect(performance.now() - startedMs).toBeLessThan(1_500)
+    // Not the whole time that it may take: far from it, also on a busy machine.
+    expect(performance.now() - startedMs).toBeLessThan(20_000)
     expect((await slow).text).toBe('done')
     await draining.close()
   })

@@ -85,9 +85,20 @@ test('key ids that are paths, statements or objects', async () => {
   }
 })
 
-test('an algorithm of the right family that is not on the list', async () => {
-  const key = (await generateKeyPair('RS512')).privateKey
-  await expectRefused(await issuer.sign(claims, { alg: 'RS512', key }))
+test('an algorithm that is not on the list, with a good signature by the issuer itself', async () => {
+  const other = await startIssuer('PS256')
+  const strict = createVerifyJwt(configOf(other))
+  await expect(strict(await other.sign(claims))).rejects.toMatchObject({ details: 'its algorithm is not allowed' })
+  const lenient = createVerifyJwt(configOf(other, { algorithms: ['PS256'] }))
+  await lenient(await other.sign(claims))
+  await other.close()
+})
+
+test('a claim that only a prototype has', async () => {
+  for (const tenantClaim of ['constructor.name', 'toString.name', '__proto__.tenant']) {
+    const inherited = createVerifyJwt(configOf(issuer, { tenantClaim }))
+    await expect(inherited(await issuer.sign(claims))).rejects.toMatchObject({ code: 'unauthenticated' })
+  }
 })
 
 test('expired, not yet valid, without an end', async () => {

@@ -91,6 +91,14 @@ describe('what is embedded', () => {
     ])
   })
 
+  it('spread of nothing leaves each parent as it is, once', async () => {
+    expect(await get('/customers?select=id,...tickets(customers())&order=id')).toEqual([
+      { id: 1 },
+      { id: 2 },
+      { id: 3 },
+    ])
+  })
+
   it('a table that refers to itself is entered by column towards the one, by name towards the many', async () => {
     expect(await get('/agents?select=name,manager:manager_id(name)&order=id')).toEqual([
       { name: 'Mia', manager: null },
@@ -136,6 +144,10 @@ describe('which relationship is meant', () => {
     expect([status, body]).toMatchObject([300, { code: 'PGRST201' }])
     expect((body as { hint: string }).hint).toContain("'agents!tickets_agent_fkey', 'agents!tickets_reviewer_fkey'")
     expect(JSON.stringify(body)).not.toContain('tenant_id')
+  })
+
+  it('a table that only happens to have two foreign keys is no join table', async () => {
+    expect(await ask('/customers?select=agents(name)')).toMatchObject([400, { code: 'PGRST200' }])
   })
 
   it('no foreign key is PGRST200', async () => {

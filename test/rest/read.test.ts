@@ -210,6 +210,8 @@ describe('pages and counts', () => {
     try {
       expect((await page('/tags?name=eq.bulk&limit=1', { prefer: 'count=planned' }))[1]).toBe('0-0/10000')
       expect((await page('/tags?name=eq.bulk&limit=1', { prefer: 'count=exact' }))[1]).toBe('0-0/11000')
+      const late = await page('/tags?name=eq.bulk&limit=1&offset=10500', { prefer: 'count=planned' })
+      expect(late.slice(0, 2)).toEqual([206, '10500-10500/10501'])
     } finally {
       await desk.sql(`delete from tags where name = 'bulk'`)
     }

@@ -116,6 +116,7 @@ describe('insert', () => {
     const { status, body } = await send('POST', '/tags?select=name', [{}, {}], REPRESENTATION)
     expect([status, body]).toEqual([201, [{ name: 'nameless' }, { name: 'nameless' }]])
     expect((await send('POST', '/tags', [], REPRESENTATION)).body).toEqual([])
+    expect((await send('POST', '/tags', [{}], { prefer: 'resolution=merge-duplicates' })).status).toBe(201)
   })
 
   it('an empty columns= picks nothing out', async () => {
@@ -129,7 +130,19 @@ describe('insert', () => {
     expect(body).toEqual([{ id: 60, name: 'x' }])
   })
 
+  it('the first of two preferences holds, and an inner embed leaves out what is shown', async () => {
+    const prefer = { prefer: 'return=minimal, return=representation' }
+    expect((await send('POST', '/tags', { name: 'x' }, prefer)).body).toBe('')
+    const path = '/tickets?select=id,tags!inner(id)'
+    const { status, body } = await send('POST', path, { title: 'x', customer_id: 1 }, REPRESENTATION)
+    expect([status, body]).toEqual([201, []])
+  })
+
   it('CSV and forms', async () => {
+    const end = { 'content-type': 'text/csv', ...REPRESENTATION }
+    expect((await send('POST', '/tags', 'id,name\n90,', end)).body).toEqual([{ id: 90, name: '' }])
+    expect((await send('POST', '/tags', 'id,name\n91', end)).body).toMatchObject({ code: 'PGRST102' })
+    expect((await send('POST', '/tags', 'id,name\n91,"x', end)).body).toMatchObject({ code: 'PGRST102' })
     const csv = 'id,name,email,phone\r\n20,"Eve, ""E""",eve@example.com,NULL\r\n21,Finn,finn@example.com,\r\n'
     expect((await send('POST', '/customers', csv, { 'content-type': 'text/csv' })).status).toBe(201)
     const rows = await desk.sql(`select name, phone from customers where id >= 20 order by id`)
@@ -203,6 +216,7 @@ describe('upsert', () => {
     ])
     expect((await send('PUT', '/tags?id=eq.80', { id: 80, name: 'new' })).status).toBe(204)
     expect((await send('PUT', '/tags?id=eq.80', { id: 81, name: 'x' })).body).toMatchObject({ code: 'PGRST115' })
+    expect((await send('PUT', '/tags', { id: 81, name: 'x' })).body).toMatchObject({ code: 'PGRST105' })
     expect((await send('PUT', '/tags?name=eq.80', { id: 81, name: 'x' })).body).toMatchObject({ code: 'PGRST105' })
     expect((await send('PUT', '/tags?id=gt.80', { id: 81, name: 'x' })).body).toMatchObject({ code: 'PGRST105' })
   })

@@ -18,6 +18,7 @@ export interface CollectedSpan {
   readonly parentSpanId: string | null
   readonly attributes: Record<string, unknown>
   readonly status: number
+  readonly message: string
   readonly links: string[]
 }
 
@@ -64,6 +65,7 @@ function readSpan(span: Json): CollectedSpan {
     parentSpanId: span.parentSpanId || null,
     attributes,
     status: span.status?.code ?? 0,
+    message: span.status?.message ?? '',
     links: (span.links ?? []).map((l: Json) => l.traceId),
   }
 }

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createLogs } from '../../gateway/telemetry/logs.ts'
+import { makeKeyText } from '../../tiers/keys/text.ts'
 import { startGateway, type TestGateway } from '../edge/support/gateway.ts'
 import { World } from '../edge/support/world.ts'
 
@@ -45,6 +46,15 @@ test('an error is named by its code and its owner', async () => {
     error: 'tenant_not_found',
     owner: 'client',
   })
+})
+
+test('a refusal names the tenant too, once its credential is proven', async () => {
+  const suspended = world.tenant('late-payer', { status: 'suspended' })
+  expect(await lineOf('/v1/whoami', { apikey: world.key(suspended) })).toMatchObject({
+    error: 'tenant_suspended',
+    tenant_slug: 'late-payer',
+  })
+  expect(await lineOf('/v1/whoami', { apikey: makeKeyText(acme.id) })).not.toHaveProperty('tenant_slug')
 })
 
 test('the query is logged by its names: what is looked for is not ours to keep', async () => {

@@ -68,12 +68,20 @@ export interface ControlPlane {
 
 export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
   const { config, migrationsFolder } = options
+<<<<<<< HEAD
   const sql = postgres(config.controlUrl, {
     max: 10,
     onnotice: () => {},
     connection: { application_name: 'innkeeper-control' },
   })
   const store = tenantStore(sql)
+=======
+  const pool = (max: number) =>
+    postgres(config.controlUrl, { max, onnotice: () => {}, connection: { application_name: 'innkeeper-control' } })
+  const sql = pool(10)
+  const locks = pool(16)
+  const store = tenantStore(sql, locks)
+>>>>>>> main
   let files: Promise<MigrationFile[]> | null = null
   const migration = async () => {
     files ??= readMigrations(migrationsFolder)
@@ -171,8 +179,10 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
         { id, slug, tier: tierName, region: regionName, idempotencyKey: idempotencyKey ?? null },
         (loads) => roomFor(tier.isolation, chooseCluster(region, tier.isolation, loads), id, 1),
       )
+      const finished = await finish(begun)
+      // After the room is made: a domain that is taken must not leave the tenant half made.
       for (const domain of domains) await store.addDomain(begun.id, domain.toLowerCase())
-      return finish(begun)
+      return domains.length === 0 ? finished : tenant(begun.id)
     },
     suspend: (slugOrId) => setStatus(slugOrId, ['active'], 'suspended'),
     resume: (slugOrId) => setStatus(slugOrId, ['suspended'], 'active'),
@@ -210,7 +220,7 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
     async close() {
       await moves.close()
       await Promise.all([...makers.values()].map((m) => m.close()))
-      await sql.end({ timeout: 5 })
+      await Promise.all([sql.end({ timeout: 5 }), locks.end({ timeout: 5 })])
     },
   }
 }

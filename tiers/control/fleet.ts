@@ -48,7 +48,10 @@ const AT_ONCE = 4
  * room keeps its own record, so a run that was killed goes on where it stopped, and a room that fails does not stop the
  * others: it is reported.
  */
-export async function migrateFleet(deps: FleetDeps, onProgress: (p: MigrationProgress) => void): Promise<FleetMigration> {
+export async function migrateFleet(
+  deps: FleetDeps,
+  onProgress: (p: MigrationProgress) => void,
+): Promise<FleetMigration> {
   const rooms = await allRooms(deps)
   const failures: RoomFailure[] = []
   let done = 0
@@ -61,7 +64,12 @@ export async function migrateFleet(deps: FleetDeps, onProgress: (p: MigrationPro
       failures.push({ ...room, error: error as Error })
     }
     done++
-    onProgress({ done, total: rooms.length, failed: failures.length, room: `${room.cluster}/${room.database}/${room.schema}` })
+    onProgress({
+      done,
+      total: rooms.length,
+      failed: failures.length,
+      room: `${room.cluster}/${room.database}/${room.schema}`,
+    })
   }
   await Promise.all(
     [...deps.makers.keys()].map(async (cluster) => {
@@ -78,7 +86,8 @@ export async function migrateFleet(deps: FleetDeps, onProgress: (p: MigrationPro
 async function allRooms({ makers, store }: FleetDeps): Promise<Room[]> {
   const rooms: Room[] = []
   for (const maker of makers.values()) {
-    if (maker.hosts.includes('shared')) rooms.push({ cluster: maker.cluster, database: SHARED_DATABASE, schema: APP_SCHEMA })
+    if (maker.hosts.includes('shared'))
+      rooms.push({ cluster: maker.cluster, database: SHARED_DATABASE, schema: APP_SCHEMA })
   }
   let after: string | undefined
   for (;;) {
@@ -86,7 +95,10 @@ async function allRooms({ makers, store }: FleetDeps): Promise<Room[]> {
     for (const { placement, status, slug } of page) {
       if (placement === null || placement.isolation === 'shared' || status === 'provisioning') continue
       if (!makers.has(placement.cluster)) {
-        throw new InnkeeperError('invalid_config', `Tenant ${slug} lives on cluster ${placement.cluster}, which is not configured`)
+        throw new InnkeeperError(
+          'invalid_config',
+          `Tenant ${slug} lives on cluster ${placement.cluster}, which is not configured`,
+        )
       }
       rooms.push({ cluster: placement.cluster, database: placement.database, schema: placement.schema })
     }

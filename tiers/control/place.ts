@@ -18,9 +18,13 @@ export function chooseCluster(region: RegionConfig, isolation: Isolation, loads:
   filled.sort((a, b) => a.part - b.part || a.name.localeCompare(b.name))
   const best = filled[0]
   if (best !== undefined && best.part < 1) return best.name
-  throw new InnkeeperError('overloaded', `No cluster of region ${region.name} has room for a tenant of model ${isolation}`, {
-    hint: 'Add a cluster to the region, or raise the capacity of one.',
-  })
+  throw new InnkeeperError(
+    'overloaded',
+    `No cluster of region ${region.name} has room for a tenant of model ${isolation}`,
+    {
+      hint: 'Add a cluster to the region, or raise the capacity of one.',
+    },
+  )
 }
 
 /** @throws InnkeeperError `invalid_request` naming the field where a name is not in the configuration */

@@ -3,7 +3,7 @@ import { drizzle } from 'drizzle-orm/postgres-js'
 import type postgres from 'postgres'
 import { domains, placements, tenants } from '../directory/schema.ts'
 import { InnkeeperError } from '../errors.ts'
-import type { Isolation, Placement, Tenant, TenantId, TenantStatus } from '../types.ts'
+import { type Isolation, isTenantId, type Placement, type Tenant, type TenantId, type TenantStatus } from '../types.ts'
 
 /** A tenant as the control plane shows it. */
 export interface TenantRecord extends Tenant {
@@ -58,7 +58,11 @@ export interface NewTenant {
 const domainList = raw<string[]>`array(select domain from domains d where d.tenant_id = ${tenants.id} order by 1)`
 const FIRST_EPOCH = 1
 
-export function tenantStore(client: postgres.Sql): TenantStore {
+/**
+ * @param locks a pool of its own for {@link TenantStore.exclusively}: a turn that is held must not take a connection from
+ *   the work it is held for, or as many turns as there are connections would wait for each other for ever
+ */
+export function tenantStore(client: postgres.Sql, locks: postgres.Sql): TenantStore {
   const db = drizzle(client)
   const select = () =>
     db
@@ -67,8 +71,7 @@ export function tenantStore(client: postgres.Sql): TenantStore {
       .leftJoin(placements, eq(placements.tenantId, tenants.id))
 
   const get = async (slugOrId: string) => {
-    const isId = slugOrId.length === 36
-    const [row] = await select().where(isId ? eq(tenants.id, slugOrId) : eq(tenants.slug, slugOrId))
+    const [row] = await select().where(isTenantId(slugOrId) ? eq(tenants.id, slugOrId) : eq(tenants.slug, slugOrId))
     return row ? recordOf(row) : null
   }
   return {
@@ -114,7 +117,7 @@ export function tenantStore(client: postgres.Sql): TenantStore {
       await db.delete(placements).where(eq(placements.tenantId, id))
     },
     async exclusively(id, work) {
-      const connection = await client.reserve()
+      const connection = await locks.reserve()
       try {
         await connection`select pg_advisory_lock(1229868624, hashtext(${id}))`
         return await work()
@@ -176,10 +179,17 @@ async function begin(
     .select({ tenant: tenants, placement: placements, domains: domainList })
     .from(tenants)
     .leftJoin(placements, eq(placements.tenantId, tenants.id))
-    .where(idempotencyKey === null ? eq(tenants.slug, slug) : raw`${tenants.slug} = ${slug} or ${tenants.idempotencyKey} = ${idempotencyKey}`)
+    .where(
+      idempotencyKey === null
+        ? eq(tenants.slug, slug)
+        : raw`${tenants.slug} = ${slug} or ${tenants.idempotencyKey} = ${idempotencyKey}`,
+    )
   const mine = rows.find((r) => r.tenant.slug === slug)
   const keyed = rows.find((r) => idempotencyKey !== null && r.tenant.idempotencyKey === idempotencyKey)
-  if (keyed !== undefined && (keyed.tenant.slug !== slug || keyed.tenant.tier !== tier || keyed.tenant.region !== region)) {
+  if (
+    keyed !== undefined &&
+    (keyed.tenant.slug !== slug || keyed.tenant.tier !== tier || keyed.tenant.region !== region)
+  ) {
     throw new InnkeeperError('conflict', 'The idempotency key was used for another request', {
       details: `it made tenant ${keyed.tenant.slug}`,
       hint: 'Use a new key for a new request.',

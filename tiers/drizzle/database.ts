@@ -1,13 +1,8 @@
-import { entityKind, type ExtractTablesWithRelations } from 'drizzle-orm'
-import {
-  PgDatabase,
-  PgDialect,
-  type PgQueryResultHKT,
-  type PgTransactionConfig,
-} from 'drizzle-orm/pg-core'
+import { type ExtractTablesWithRelations, entityKind } from 'drizzle-orm'
+import { PgDatabase, PgDialect, type PgQueryResultHKT, type PgTransactionConfig } from 'drizzle-orm/pg-core'
 import { createTableRelationsHelpers, extractTablesRelationalConfig } from 'drizzle-orm/relations'
 import type { QueryResult } from '../types.ts'
-import { type Executor, TenantSession, type TenantSchema } from './session.ts'
+import { type Executor, type TenantSchema, TenantSession } from './session.ts'
 
 export interface TenantResultHKT extends PgQueryResultHKT {
   type: QueryResult<this['row']>

@@ -4,7 +4,7 @@ import { quoteIdent } from '../quote.ts'
 import { OWNER } from '../tenancy/roles.ts'
 import { ROOM_IDENTIFIER } from '../types.ts'
 import type { MigrationFile } from './files.ts'
-import { protectRoom } from './protect.ts'
+import { protectRoom, returnTriggers } from './protect.ts'
 
 export interface RoomMigration {
   readonly files: readonly MigrationFile[]
@@ -54,6 +54,7 @@ async function outstandingIn(sql: AdminSql, room: string, files: readonly Migrat
 
 async function apply(tx: AdminSql, room: string, file: MigrationFile, migration: RoomMigration): Promise<void> {
   await tx.unsafe(`set local lock_timeout = '5s'`)
+  await returnTriggers(tx, room)
   await tx.unsafe(`set local role ${OWNER}`)
   await tx.unsafe(`create schema if not exists ${quoteIdent(room)}`)
   await tx.unsafe(`set local search_path = ${quoteIdent(room)}, pg_temp`)

@@ -27,7 +27,13 @@ export async function protectRoom(
   }
   const schema = quoteIdent(room)
   const roles = `${quoteIdent(app)}, ${TRIGGER}`
+<<<<<<< HEAD
   await tx.unsafe(`grant usage on schema ${schema} to ${roles}, ${MOVER}`)
+=======
+  await tx.unsafe(`grant usage on schema ${schema} to ${roles}`)
+  // Their numbers count what all tenants insert.
+  await tx.unsafe(`revoke all on all sequences in schema ${schema} from public, ${roles}`)
+>>>>>>> main
   const tables = await tx<{ name: string; partition: boolean }[]>`
     select c.relname as name, c.relispartition as partition from pg_class c
     where c.relnamespace = ${room}::regnamespace and c.relkind in ('r', 'p') order by 1`
@@ -81,15 +87,29 @@ async function protectFunctions(tx: AdminSql, room: string, roles: string): Prom
   const path = `${quoteIdent(room)}, pg_temp`
   for (const { signature, trigger, owner } of functions) {
     if (owner === TRIGGER) continue
-    await tx.unsafe(`revoke all on function ${signature} from public`)
+    await tx.unsafe(`revoke all on routine ${signature} from public`)
     if (!trigger) {
-      await tx.unsafe(`grant execute on function ${signature} to ${roles}`)
+      await tx.unsafe(`grant execute on routine ${signature} to ${roles}`)
       continue
     }
     await tx.unsafe(`alter function ${signature} security definer set search_path = ${path}`)
-    // Changing an owner asks for the right to create in the schema; it is given for this one statement.
+    // Changing an owner asks for the right to create in the schema, given for this one statement, and for membership in
+    // the new owner's role, which the installer has and the rooms' owner must not have.
     await tx.unsafe(`grant create on schema ${quoteIdent(room)} to ${TRIGGER}`)
+    await tx.unsafe('reset role')
     await tx.unsafe(`alter function ${signature} owner to ${TRIGGER}`)
+    await tx.unsafe(`set local role ${OWNER}`)
     await tx.unsafe(`revoke create on schema ${quoteIdent(room)} from ${TRIGGER}`)
   }
+}
+
+/**
+ * Gives the room's trigger functions back to its owner for one migration, which may replace them, and whose backfill may
+ * fire them for rows of all tenants. {@link protectRoom} takes them away again in the same transaction.
+ */
+export async function returnTriggers(tx: AdminSql, room: string): Promise<void> {
+  const functions = await tx<{ signature: string }[]>`
+    select oid::regprocedure::text as signature from pg_proc
+    where pronamespace = to_regnamespace(quote_ident(${room})) and proowner = ${TRIGGER}::regrole`
+  for (const { signature } of functions) await tx.unsafe(`alter function ${signature} owner to ${OWNER}`)
 }

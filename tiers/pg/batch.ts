@@ -76,6 +76,7 @@ export class Batch {
 
   /** Called by the client when it is this batch's turn. */
   submit(wire: Wire): void {
+    writer.restart()
     for (const step of this.#steps) this.#write(step)
     writer.sync()
     const messages = writer.take()

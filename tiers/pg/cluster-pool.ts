@@ -1,4 +1,5 @@
 import { InnkeeperError } from '../errors.ts'
+import { type ConnectionBreaker, createConnectionBreaker } from './breaker.ts'
 import { Connection, type ConnectionOptions } from './connection.ts'
 import { FairQueue, type Waiter } from './fair-queue.ts'
 
@@ -52,6 +53,7 @@ export class ClusterPool {
   readonly #held = new Map<string, number>()
   readonly #queue = new FairQueue<Want>()
   readonly #leased = new Set<Connection>()
+  readonly #breaker: ConnectionBreaker = createConnectionBreaker()
   #open = 0
   #closed = false
   readonly #sweeper: NodeJS.Timeout
@@ -71,6 +73,7 @@ export class ClusterPool {
    *   no connection can be made, `shutting_down`; the signal's reason when it aborts first
    */
   async lease(request: LeaseRequest): Promise<Lease> {
+    request.signal?.throwIfAborted()
     if (this.#closed) throw new InnkeeperError('shutting_down', 'The gateway is shutting down', { retryAfterMs: 1_000 })
     const ready = this.#mayHave(request.tenant, request.share) ? this.#obtain(request.database) : null
     const connection = ready === null ? await this.#wait(request) : await this.#hold(request.tenant, ready)
@@ -108,21 +111,24 @@ export class ClusterPool {
       if (list.length === 0) this.#idle.delete(database)
       return idle
     }
-    if (this.#open >= this.#options.connectionsMax && !this.#evictOther(database)) return null
-    this.#open++
-    return this.#connect(database)
+    if (this.#open < this.#options.connectionsMax) {
+      this.#open++
+      return this.#connect(database)
+    }
+    const evicted = this.#takeOther(database)
+    // The new connection takes over the place of the old one, when that is gone.
+    return evicted === null ? null : this.#end(evicted).then(() => this.#connect(database))
   }
 
   async #connect(database: string): Promise<Connection> {
     const { url, tls, connectTimeoutMs, statementsMax } = this.#options
     const options: ConnectionOptions = { url, database, tls, connectTimeoutMs, statementsMax }
     try {
-      const connection = await Connection.open(options)
+      const connection = await this.#breaker(() => Connection.open(options))
       connection.onLost = () => this.#lostIdle(database, connection)
       return connection
     } catch (error) {
       this.#open--
-      this.#serveNext()
       throw error
     }
   }
@@ -141,6 +147,8 @@ export class ClusterPool {
       },
       (error) => {
         this.#unhold(tenant)
+        // Whoever waits learns it too, and only now: until here this tenant counted as holding a connection.
+        this.#serveNext()
         throw error
       },
     )
@@ -160,7 +168,6 @@ export class ClusterPool {
       })
     }
     const { signal } = request
-    signal?.throwIfAborted()
     return new Promise((resolve, reject) => {
       const settle = () => {
         clearTimeout(timer)
@@ -197,7 +204,7 @@ export class ClusterPool {
   #release(request: LeaseRequest, connection: Connection): void {
     this.#leased.delete(connection)
     this.#unhold(request.tenant)
-    if (connection.doomed || this.#closed) this.#discard(connection)
+    if (connection.doomed || connection.worn || this.#closed) this.#discard(connection)
     else this.#park(request.database, connection)
     this.#serveNext()
   }
@@ -209,10 +216,17 @@ export class ClusterPool {
     else list.push(connection)
   }
 
+  /** Its place under the ceiling is free when the server has let go of it, and not before. */
   #discard(connection: Connection): void {
-    this.#open--
-    // The server may be gone already; there is nothing left to do about it then.
-    connection.close().catch((error: unknown) => this.onCloseError?.(error))
+    void this.#end(connection).then(() => {
+      this.#open--
+      this.#serveNext()
+    })
+  }
+
+  /** The server may be gone already; there is nothing left to do about it then. */
+  #end(connection: Connection): Promise<void> {
+    return connection.close().catch((error: unknown) => this.onCloseError?.(error))
   }
 
   /** For the log: closing failed, which changes nothing for callers. */
@@ -237,16 +251,14 @@ export class ClusterPool {
     return Math.max(1, Math.ceil(this.#options.connectionsMax / Math.max(2, this.#queue.tenants)))
   }
 
-  /** Closes the longest idle connection of another database, to make room under the ceiling. */
-  #evictOther(database: string): boolean {
+  /** Takes out the longest idle connection to another database, to make room under the ceiling. */
+  #takeOther(database: string): Connection | null {
     let oldest: { name: string; at: number } | null = null
     for (const [name, list] of this.#idle) {
       if (name === database || list.length === 0) continue
       if (oldest === null || list[0]!.lastUsedAt < oldest.at) oldest = { name, at: list[0]!.lastUsedAt }
     }
-    if (oldest === null) return false
-    this.#discard(this.#takeOldest(oldest.name))
-    return true
+    return oldest === null ? null : this.#takeOldest(oldest.name)
   }
 
   #takeOldest(database: string): Connection {

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import pg from 'pg'
 import { InnkeeperError } from '../errors.ts'
 import { Batch, type BatchOutcome, isDatabaseError, type Step, type TransactionState, type Wire } from './batch.ts'
@@ -11,13 +12,22 @@ export interface ConnectionOptions {
   readonly statementsMax: number
 }
 
+/** Of one batch. A quarter of the longest string that the runtime can make, and all of it is in memory more than once. */
+const ANSWER_BYTES_MAX = 128 * 1024 * 1024
+const CLOSE_TIMEOUT_MS = 2_000
+const CANCEL_TIMEOUT_MS = 2_000
+
 interface ClientInternals {
   readonly connection: Wire & {
+    readonly stream: Socket
     on(event: 'readyForQuery', listener: (message: { status: TransactionState }) => void): void
   }
   readonly processID: number
   readonly secretKey: number
 }
+
+/** With the usual 200 statements at a time: about 25 MB of tables, and below 64 MB where each statement joins five. */
+const STATEMENTS_PARSED_FACTOR = 4
 
 interface Pending {
   readonly batch: Batch
@@ -35,6 +45,8 @@ export class Connection {
   readonly #statements: StatementCache
   #pending: Pending | null = null
   #lost: Error | null = null
+  /** Received since the batch was sent. */
+  #bytes = 0
   doomed = false
   /** Called once when the server or the network ends the connection while nobody uses it. */
   onLost: (() => void) | null = null
@@ -46,6 +58,7 @@ export class Connection {
     this.#statements = new StatementCache(options.statementsMax)
     const { connection } = client as unknown as ClientInternals
     connection.on('readyForQuery', ({ status }) => this.#ready(status))
+    this.#guard(connection.stream)
     client.on('error', (error) => this.#fail(error))
     client.on('end', () => this.#fail(new Error('the server closed the connection')))
   }
@@ -74,6 +87,14 @@ export class Connection {
     return new Connection(client, options)
   }
 
+  /**
+   * A backend never forgets a table that it has seen: some 30 KB for each with its indexes and a statement. Where tenants have
+   * schemas of their own that is without end, so after many different statements a new connection is cheaper.
+   */
+  get worn(): boolean {
+    return this.#statements.parsed >= this.#options.statementsMax * STATEMENTS_PARSED_FACTOR
+  }
+
   get preparedStatements(): number {
     return this.#statements.size
   }
@@ -88,6 +109,7 @@ export class Connection {
   run(steps: readonly Step[], signal?: AbortSignal): Promise<BatchOutcome & { state: TransactionState }> {
     if (this.#lost !== null) return Promise.reject(this.#lost)
     if (this.#pending !== null) return Promise.reject(new Error('a connection runs one batch at a time'))
+    this.#bytes = 0
     const batch = new Batch(steps, this.#statements)
     const ran = new Promise<BatchOutcome & { state: TransactionState }>((resolve, reject) => {
       this.#pending = { batch, resolve, reject }
@@ -110,28 +132,63 @@ export class Connection {
   /** Asks the server to cancel what runs now. A late cancel could hit the next statement, so the connection ends after. */
   cancel(): void {
     this.doomed = true
+    const cancelled = this.#pending
+    const { stream } = (this.#client as unknown as ClientInternals).connection
+    // A server that does not even answer a cancel must not keep its caller, nor the connection's place.
+    setTimeout(() => {
+      if (cancelled !== null && this.#pending === cancelled) stream.destroy()
+    }, CANCEL_TIMEOUT_MS).unref()
     const { processID, secretKey } = this.#client as unknown as ClientInternals
     const ssl = this.#options.tls === 'verify-full' ? { rejectUnauthorized: true } : false
     const canceller = new pg.Connection({ ssl } as never) as unknown as {
       connect(port: number, host: string): void
       cancel(pid: number, key: number): void
-      end(): void
       on(event: string, listener: () => void): void
+      readonly stream: Socket
     }
+    let sent = false
     const send = () => {
+      sent = true
       canceller.cancel(processID, secretKey)
-      canceller.end()
+      // The server closes it. Nothing may follow, not even the usual Terminate: on that PgBouncer before 1.21 ends, and
+      // with it the connections of all tenants (pgbouncer#904).
+      canceller.stream.setTimeout(CANCEL_TIMEOUT_MS, () => canceller.stream.destroy()).unref()
     }
     canceller.on(ssl === false ? 'connect' : 'sslconnect', send)
     // No cancel can be sent when the server is out of reach; then the statement ends with its connection.
-    canceller.on('error', () => void this.#client.end())
+    canceller.on('error', () => {
+      if (!sent) void this.#client.end()
+    })
     canceller.connect(this.#client.port, this.#client.host)
   }
 
   async close(): Promise<void> {
     this.doomed = true
     this.onLost = null
-    if (this.#lost === null) await this.#client.end()
+    if (this.#lost !== null) return
+    // A server that does not let go in time is left to itself: its answer would be for nobody.
+    const { stream } = (this.#client as unknown as ClientInternals).connection
+    const timer = setTimeout(() => stream.destroy(), CLOSE_TIMEOUT_MS)
+    await this.#client.end().finally(() => clearTimeout(timer))
+  }
+
+  /**
+   * Bounds what one batch may bring, which is held in memory as a whole, and keeps a failure to read it from ending the
+   * process: thrown in a listener of a socket, it would.
+   */
+  #guard(stream: ClientInternals['connection']['stream']): void {
+    const [read] = stream.listeners('data') as ((chunk: Buffer) => void)[]
+    stream.off('data', read!)
+    stream.on('data', (chunk: Buffer) => {
+      this.#bytes += chunk.length
+      try {
+        if (this.#bytes > ANSWER_BYTES_MAX) throw tooLarge()
+        read!(chunk)
+      } catch (error) {
+        this.#fail(error as Error)
+        stream.destroy()
+      }
+    })
   }
 
   #ready(state: TransactionState): void {
@@ -161,4 +218,11 @@ function withDatabase(url: string, database: string): string {
   const target = new URL(url)
   target.pathname = `/${encodeURIComponent(database)}`
   return target.href
+}
+
+function tooLarge(): InnkeeperError {
+  return new InnkeeperError('payload_too_large', 'The answer is too large to be held in memory', {
+    details: `it is larger than ${ANSWER_BYTES_MAX} bytes`,
+    hint: 'Ask for fewer rows or columns. If it was a write, read before you repeat it.',
+  })
 }

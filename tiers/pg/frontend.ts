@@ -72,6 +72,11 @@ export class FrontendWriter {
     this.#at += messages.length
   }
 
+  /** Forgets what was written and never taken, because writing it failed: it must not go out in front of another's. */
+  restart(): void {
+    this.#at = 0
+  }
+
   /** What was written since the last time, and begins anew. */
   take(): Buffer {
     const written = Buffer.allocUnsafe(this.#at)

@@ -37,6 +37,7 @@ export class StatementCache {
   readonly #entries = new Map<string, Prepared>()
   readonly #max: number
   #counter = 0
+  #parsed = 0
 
   constructor(max: number) {
     this.#max = max
@@ -61,6 +62,7 @@ export class StatementCache {
       close.push(old.name)
       this.#entries.delete(oldText)
     }
+    this.#parsed++
     const prepared = { name: name ?? `s${++this.#counter}`, confirmed: false, columns: null }
     this.#entries.set(text, prepared)
     return { prepared, parse: true, close }
@@ -74,6 +76,11 @@ export class StatementCache {
 
   get size(): number {
     return this.#entries.size
+  }
+
+  /** How many statements the server was given in all, those that were closed since included. */
+  get parsed(): number {
+    return this.#parsed
   }
 }
 

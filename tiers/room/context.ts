@@ -7,6 +7,8 @@ export interface TenantScope {
   readonly tenantId: TenantId
   readonly slug: string
   readonly claims: Claims | null
+  /** Ends the statements of the work. */
+  readonly signal: AbortSignal | undefined
 }
 
 export interface TenantContext {

@@ -1,4 +1,4 @@
-import { InnkeeperError } from '../errors.ts'
+import { InnkeeperError, isInnkeeperError } from '../errors.ts'
 import { type BatchOutcome, isDatabaseError, type Step, type TransactionState } from '../pg/batch.ts'
 import type { Lease } from '../pg/cluster-pool.ts'
 import type { Placement, Tenant, TenantId } from '../types.ts'
@@ -110,7 +110,8 @@ async function send(lease: Lease, batch: RoomBatch, signal: AbortSignal | undefi
 
 /** Whether a statement took effect is known only when the server is ready again: without that, nobody may repeat it. */
 export function lost(cause: unknown, signal: AbortSignal | undefined): InnkeeperError {
-  if (signal?.aborted) return new InnkeeperError('client_closed_request', 'The request was given up', { cause })
+  if (signal?.aborted) return givenUp(signal, cause)
+  if (isInnkeeperError(cause, 'payload_too_large')) return cause
   return new InnkeeperError('outcome_unknown', 'The connection to the database was lost before it answered', {
     cause,
     hint: 'It is not known whether the statement took effect: read before you repeat it.',
@@ -120,6 +121,12 @@ export function lost(cause: unknown, signal: AbortSignal | undefined): Innkeeper
 /** The database that the directory named does not exist. */
 function isGone(error: unknown): boolean {
   return (error as { cause?: { code?: string } }).cause?.code === '3D000'
+}
+
+/** Why the work was cancelled: ours, such as a transaction that was open for too long, or the caller's. */
+export function givenUp(signal: AbortSignal, cause: unknown): InnkeeperError {
+  if (signal.reason instanceof InnkeeperError) return signal.reason
+  return new InnkeeperError('client_closed_request', 'The request was given up', { cause })
 }
 
 function moving(cause: unknown): InnkeeperError {

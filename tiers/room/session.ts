@@ -4,8 +4,8 @@ import type { Lease } from '../pg/cluster-pool.ts'
 import type { TiersObserver } from '../telemetry.ts'
 import { tenantAttributes } from '../telemetry.ts'
 import type { QueryResult, TenantId, TransactionOptions } from '../types.ts'
-import { assertCommand } from './command.ts'
-import { type EntranceDeps, enterRoom, lost, type PlacedTenant } from './entrance.ts'
+import { assertCommand, assertStatement } from './command.ts'
+import { type EntranceDeps, enterRoom, givenUp, lost, type PlacedTenant } from './entrance.ts'
 import { batchOf, type Statement, type StepMaker } from './steps.ts'
 
 /** Runs statements in one tenant's room, each in a transaction of its own or several in one. */
@@ -37,6 +37,7 @@ type Outcome = BatchOutcome & { state: TransactionState }
 export function roomSession(deps: RoomSessionDeps, id: TenantId, claims: string): RoomSession {
   return {
     async execute(statement, options = {}) {
+      assertStatement(statement.text)
       // An isolation level needs an explicit BEGIN; the implicit transaction of one Sync is always read committed.
       if (options.isolationLevel !== undefined && options.isolationLevel !== 'read committed') {
         return this.transaction((tx) => tx.execute(statement), options)
@@ -78,7 +79,7 @@ function finish(
 function statementError(error: Error, signal: AbortSignal | undefined): Error {
   if (isDatabaseError(error) && error.code === '57014') {
     return signal?.aborted
-      ? new InnkeeperError('client_closed_request', 'The request was given up', { cause: error })
+      ? givenUp(signal, error)
       : new InnkeeperError('statement_timeout', 'The statement took longer than the tier allows', { cause: error })
   }
   return error
@@ -93,7 +94,8 @@ async function runTransaction<T>(
 ): Promise<T> {
   const tx = new OpenTransaction(deps, id, claims, options)
   try {
-    const value = await work(tx.handle())
+    // A callback that hangs in something else must not keep the connection for longer than the tier allows.
+    const value = await Promise.race([work(tx.handle()), tx.overdue])
     await tx.commit()
     return value
   } catch (error) {
@@ -115,6 +117,8 @@ class OpenTransaction {
   readonly #options: TransactionOptions
   readonly #signal: AbortSignal
   readonly #overtime = new AbortController()
+  /** Rejects when the transaction has been open for too long; never resolves. */
+  readonly overdue: Promise<never>
   #timer: NodeJS.Timeout | null = null
   #entered: { lease: Lease; tenant: PlacedTenant } | null = null
   #state: TransactionState = 'I'
@@ -128,6 +132,10 @@ class OpenTransaction {
     this.#claims = claims
     this.#options = options
     this.#signal = options.signal ? AbortSignal.any([options.signal, this.#overtime.signal]) : this.#overtime.signal
+    const { promise, reject } = Promise.withResolvers<never>()
+    this.overdue = promise
+    promise.catch(noop)
+    this.#overtime.signal.addEventListener('abort', () => reject(this.#overtime.signal.reason), { once: true })
   }
 
   handle(): RoomTransaction {
@@ -147,6 +155,7 @@ class OpenTransaction {
   async #execute(statement: Statement): Promise<QueryResult> {
     if (this.#ended)
       throw new InnkeeperError('no_tenant', 'The transaction has ended', { hint: 'Await every statement.' })
+    assertStatement(statement.text)
     const entered = this.#entered
     if (entered === null) return this.#open(statement)
     const { lease, tenant } = entered

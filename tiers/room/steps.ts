@@ -54,7 +54,11 @@ export function createStepMaker(deps: StepMakerDeps): StepMaker {
       deps.keyOf(cluster),
       { database, tenant: tenant.id, epoch, readOnly: options.readOnly ?? false, isolationLevel, claims },
       {
-        statementMs: Math.min(options.statementTimeoutMs ?? limits.statementTimeoutMs, limits.statementTimeoutMs),
+        // Zero would mean none at all to the server.
+        statementMs: Math.max(
+          1,
+          Math.floor(Math.min(options.statementTimeoutMs ?? Infinity, limits.statementTimeoutMs)),
+        ),
         lockMs: limits.lockTimeoutMs,
         idleMs: interactive ? limits.idleInTransactionTimeoutMs : 0,
       },
@@ -87,11 +91,13 @@ export function createStepMaker(deps: StepMakerDeps): StepMaker {
       return steps
     },
     statement(tenant, statement) {
+      const text = deps.roomText(statement.text, tenant.placement.schema)
       return {
-        text: deps.roomText(statement.text, tenant.placement.schema),
+        text,
         // Here, before there is a connection: a value that cannot be converted is the caller's error and nothing else.
         params: wireValues(statement.params),
-        prepared: deps.preparedOn(tenant.placement.cluster),
+        // Very long texts are seldom sent twice; kept, they would push the good ones out of the connection's statements.
+        prepared: deps.preparedOn(tenant.placement.cluster) && text.length <= PREPARED_CHARS_MAX,
         rows: statement.rows ?? 'object',
         parsers: statement.parsers ?? standardParsers,
       }
@@ -99,6 +105,7 @@ export function createStepMaker(deps: StepMakerDeps): StepMaker {
   }
 }
 
+const PREPARED_CHARS_MAX = 16_384
 const OPENINGS_PER_TENANT_MAX = 100
 
 function openingKey(interactive: boolean, options: TransactionOptions, claims: string): string {

@@ -13,6 +13,8 @@ export function serveCommand(setExitCode: SetExitCode): Command {
     .option('--config <folder>', "the product's config folder; the demo's where left out")
     .option('--port <port>', 'where it listens', port, 8080)
     .option('--host <address>', 'the address it listens on', '0.0.0.0')
+    .option('--metrics-port <port>', 'where Prometheus finds /metrics; nowhere where left out', port)
+    .option('--metrics-host <address>', 'the address for it', '127.0.0.1')
     .action(async (options, command: Command) => {
       const { terminal } = cliOf(command)
       const { startGateway } = await import('../../serve.ts')
@@ -23,6 +25,9 @@ export function serveCommand(setExitCode: SetExitCode): Command {
         port: options.port,
         host,
         env: environment(),
+        ...(options.metricsPort === undefined
+          ? {}
+          : { metrics: { port: options.metricsPort, host: options.metricsHost } }),
       })
       terminal.err(`gateway of region ${region} at ${gateway.url}`)
       setExitCode(await closeOnSignal(() => gateway.close(), { say: terminal.err }))

@@ -21,7 +21,9 @@ export async function runShell(door: Door, input: NodeJS.ReadableStream, output:
   }
   lines.on('SIGINT', () => {
     text = ''
-    output.write('\n')
+    output.write('^C\n')
+    // What stands on the line goes too: the keys that do it, as if they were pressed.
+    for (const name of ['e', 'u']) lines.write(null, { ctrl: true, name })
     ask()
   })
   if (isInteractive) terminal.note(`SQL as tenant ${slug}. \\? for help, \\q to end.`)

@@ -72,7 +72,8 @@ async function ownerOf(home: string, account: Account): Promise<Account> {
 
 async function reachableHome(home: string, dataDir: string, away: string, account: Account): Promise<string> {
   if ((await statOrNull(home)) === null) {
-    await mkdir(home, { mode: 0o700 })
+    // Another start may be making it at the same time.
+    await mkdir(home, { mode: 0o700, recursive: true })
     await chown(home, account.uid, account.gid)
   }
   const isAway = (await statOrNull(join(away, 'data'))) !== null

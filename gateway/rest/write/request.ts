@@ -1,5 +1,5 @@
 import type { Context } from 'hono'
-import { parseError } from '../errors.ts'
+import { badBody, parseError } from '../errors.ts'
 import { parseAccept } from '../parse/accept.ts'
 import { type Payload, parseBody } from '../parse/body.ts'
 import { parsePrefer } from '../parse/prefer.ts'
@@ -49,5 +49,16 @@ export async function writeRequest(
 export async function payloadOf(c: Context, { query, wish }: WriteRequest): Promise<Payload> {
   const defaults = wish.prefer.missing === 'default'
   const contentType = c.req.header('content-type')
-  return parseBody(await c.req.text(), { contentType, columns: query.columns, defaults })
+  return parseBody(textOf(await c.req.arrayBuffer()), { contentType, columns: query.columns, defaults })
 }
+
+/** Bytes that are no UTF-8 would be stored as something else than what was sent. */
+function textOf(bytes: ArrayBuffer): string {
+  try {
+    return utf8.decode(bytes)
+  } catch {
+    throw badBody('The body is not valid UTF-8')
+  }
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true })

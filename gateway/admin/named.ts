@@ -1,0 +1,25 @@
+import type { ControlPlane } from '../../tiers/control/control-plane.ts'
+import type { TenantRecord } from '../../tiers/control/tenant-store.ts'
+import { InnkeeperError } from '../../tiers/errors.ts'
+import { isSlug } from '../../tiers/slug.ts'
+import { isTenantId } from '../../tiers/types.ts'
+import type { AdminContext } from './env.ts'
+
+/**
+ * The tenant that the path names, by slug or id.
+ *
+ * @throws InnkeeperError `tenant_not_found`, also for what can be neither: the database is not asked about that
+ */
+export async function tenantNamed(control: ControlPlane, c: AdminContext): Promise<TenantRecord> {
+  const name = c.req.param('slug') ?? ''
+  if (isSlug(name) || isTenantId(name)) return control.tenant(name)
+  throw new InnkeeperError('tenant_not_found', 'There is no tenant of that name', {
+    hint: 'A slug is 1 to 63 lower-case letters, digits and dashes.',
+  })
+}
+
+/** @throws InnkeeperError `tenant_gone` for a tenant that has left: nothing of it can be changed any more */
+export function assertThere(tenant: TenantRecord): void {
+  if (tenant.status !== 'offboarded') return
+  throw new InnkeeperError('tenant_gone', `The tenant "${tenant.slug}" has left`)
+}

@@ -1,0 +1,200 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { Check } from '../../gateway/admin/doctor/check.ts'
+import { startTestAdmin, type TestAdmin } from '../support/admin.ts'
+import { startTestSystem, type TestSystem } from '../support/system.ts'
+
+let system: TestSystem
+let admin: TestAdmin
+beforeAll(async () => {
+  system = await startTestSystem()
+  admin = await startTestAdmin(system)
+})
+afterAll(async () => {
+  await admin?.close()
+  await system?.close()
+})
+
+const diagnose = async () => (await admin.call('GET', '/admin/v1/doctor')).body as { status: string; checks: Check[] }
+const failing = async () => (await diagnose()).checks.filter((c) => c.status !== 'ok')
+const placement = async (slug: string) => (await system.control.tenant(slug)).placement!
+
+test('a sound system has nothing to complain of', async () => {
+  const { status, checks } = await diagnose()
+  expect(checks.filter((c) => c.status !== 'ok')).toEqual([])
+  expect(status).toBe('ok')
+  for (const looked of [
+    'control database',
+    'us-1 roles',
+    'us-1 clock',
+    'us-1 fence',
+    'us-1 hardening',
+    'us key store',
+  ]) {
+    expect(checks.map((c) => c.name)).toContain(looked)
+  }
+})
+
+/** Each: what is broken and how it is undone, where, and what the doctor has to say. */
+const BREAKAGES: readonly (readonly [
+  what: string,
+  slug: string,
+  breaks: string,
+  mends: string,
+  finds: string,
+  says: RegExp,
+])[] = [
+  [
+    'a table without its policy',
+    'acme',
+    'alter policy innkeeper_tenant on app.tags rename to x',
+    'alter policy x on app.tags rename to innkeeper_tenant',
+    'us-1 tables',
+    /app\.tags .*policy is missing/,
+  ],
+  [
+    'a policy that lets all through',
+    'acme',
+    'alter policy innkeeper_tenant on app.tags using (true)',
+    'alter policy innkeeper_tenant on app.tags using (tenant_id = (select tenancy.tenant_id()))',
+    'us-1 tables',
+    /app\.tags .*changed/,
+  ],
+  [
+    'row-level security that is not forced',
+    'initech',
+    'alter table app.tags no force row level security',
+    'alter table app.tags force row level security',
+    'us-1 tables',
+    /app\.tags row-level security is not forced/,
+  ],
+  [
+    'row-level security that is off',
+    'hooli',
+    'alter table {room}.tags disable row level security',
+    'alter table {room}.tags enable row level security',
+    'us-1 tables',
+    /tags row-level security is off/,
+  ],
+  [
+    'a second permissive policy',
+    'acme',
+    'create policy open on app.tags using (true)',
+    'drop policy open on app.tags',
+    'us-1 tables',
+    /second permissive/,
+  ],
+  [
+    'a role that bypasses row-level security',
+    'acme',
+    'alter role innkeeper_app bypassrls',
+    'alter role innkeeper_app nobypassrls',
+    'us-1 roles',
+    /innkeeper_app has BYPASSRLS/,
+  ],
+  [
+    'a role that is a member of the owners',
+    'acme',
+    'grant innkeeper_owner to innkeeper_app',
+    'revoke innkeeper_owner from innkeeper_app',
+    'us-1 roles',
+    /innkeeper_app is a member of innkeeper_owner/,
+  ],
+  [
+    'an owner that can log in',
+    'acme',
+    'alter role innkeeper_tenancy login',
+    'alter role innkeeper_tenancy nologin',
+    'us-1 roles',
+    /innkeeper_tenancy can log in/,
+  ],
+  [
+    'a fence of another epoch',
+    'hooli',
+    'update tenancy.fence set epoch = 7',
+    'update tenancy.fence set epoch = 1',
+    'us-1 fence',
+    /hooli is at epoch 7, and at 1/,
+  ],
+  [
+    'a missing fence',
+    'initech',
+    'update tenancy.fence set tenant_id = gen_random_uuid()',
+    "update tenancy.fence set tenant_id = '{id}'",
+    'us-1 fence',
+    /initech has no fence/,
+  ],
+  [
+    'a migration that is not applied',
+    'hooli',
+    "update tenancy.migrations set name = 'x'",
+    "update tenancy.migrations set name = '0001_help_desk.sql'",
+    'us-1 migrations',
+    /lacks 0001_help_desk\.sql/,
+  ],
+  [
+    'a migration file that was changed',
+    'acme',
+    "update tenancy.migrations set checksum = 'x' || checksum",
+    'update tenancy.migrations set checksum = substr(checksum, 2)',
+    'us-1 migrations',
+    /was changed after/,
+  ],
+  [
+    'a ticket key that is not ours',
+    'acme',
+    "update tenancy.ticket_keys set kid = 'x' || kid",
+    'update tenancy.ticket_keys set kid = substr(kid, 2)',
+    'us-1 ticket keys',
+    /not installed.*not in the configuration/,
+  ],
+  [
+    'a function that tenants should not have',
+    'initech',
+    'grant execute on function pg_notify(text, text) to public',
+    'revoke execute on function pg_notify(text, text) from public',
+    'us-1 hardening',
+    /pg_notify/,
+  ],
+  [
+    'a file of Innkeeper’s own that is not applied',
+    'acme',
+    "update tenancy.versions set name = 'x' where name like '0001%'",
+    "update tenancy.versions set name = '0001_rooms.sql' where name = 'x'",
+    'us-1 tenancy version',
+    /0001_rooms\.sql/,
+  ],
+]
+
+for (const [what, slug, breaks, mends, finds, says] of BREAKAGES) {
+  test(`the doctor finds ${what}`, async () => {
+    const { database, schema, cluster } = await placement(slug)
+    const { id } = await system.control.tenant(slug)
+    const sql = system.control.makerOf(cluster).admin(database)
+    const run = (text: string) => sql.unsafe(text.replaceAll('{room}', schema).replaceAll('{id}', id))
+    await run(breaks)
+    try {
+      const found = await failing()
+      expect(found.map((c) => c.name)).toEqual([finds])
+      expect(found[0]!.message).toMatch(says)
+      expect(found[0]!.fix).toBeTruthy()
+    } finally {
+      await run(mends)
+    }
+    expect(await failing()).toEqual([])
+  })
+}
+
+test('a server that is gone is the finding, not a failure of the doctor', async () => {
+  const other = await startTestSystem({ regions: ['us', 'eu'], tenants: [] })
+  const watcher = await startTestAdmin(other)
+  try {
+    await other.servers.get('eu')!.server.stop()
+    const { status, body } = await watcher.call('GET', '/admin/v1/doctor')
+    expect(status).toBe(200)
+    const failed = body.checks.filter((c: Check) => c.status === 'fail').map((c: Check) => c.name)
+    expect(failed).toEqual(['eu-1 server', 'eu key store'])
+  } finally {
+    await watcher.close()
+    await other.close()
+  }
+})

@@ -1,0 +1,67 @@
+import { parseArgs } from 'node:util'
+import { makeBenchTable } from './alternatives.ts'
+import type { Bench } from './bench.ts'
+import { directory } from './directory.ts'
+import { http } from './http.ts'
+import { manyRooms } from './many-rooms.ts'
+import { network } from './network.ts'
+import { onboarding } from './onboarding.ts'
+import { goalsOf, type Row } from './row.ts'
+import { statements } from './statements.ts'
+import { table } from './table.ts'
+import { startWorld } from './world.ts'
+
+const BENCHES: readonly Bench[] = [statements, network, http, directory, onboarding, manyRooms]
+
+const USAGE = `npm run bench -- [--only NAME] [--seconds N] [--long] [--json]
+
+  --only NAME   ${BENCHES.map((b) => b.name).join(', ')}; may be given more than once
+  --seconds N   for each case that is measured; 2 where left out
+  --long        2,000 schemas and 200 databases instead of a tenth of them
+  --json        the rows as JSON on standard output`
+
+const { values: flags } = parseArgs({
+  options: {
+    only: { type: 'string', multiple: true },
+    seconds: { type: 'string', default: '2' },
+    long: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+})
+const seconds = Number(flags.seconds)
+const unknown = (flags.only ?? []).filter((name) => !BENCHES.some((b) => b.name === name))
+if (flags.help || unknown.length > 0 || !(seconds > 0)) {
+  console.log(USAGE)
+  process.exit(flags.help ? 0 : 2)
+}
+
+const note = (text: string) => process.stderr.write(`${text}\n`)
+note('starting a server')
+const system = await startWorld()
+const rows: Row[] = []
+try {
+  await makeBenchTable(system)
+  for (const bench of BENCHES) {
+    if (flags.only !== undefined && !flags.only.includes(bench.name)) continue
+    note(bench.name)
+    try {
+      rows.push(...(await bench.run({ system, seconds, long: flags.long, note })))
+    } catch (error) {
+      // The other benches' rows are worth having.
+      console.error(error)
+      process.exitCode = 1
+    }
+  }
+} finally {
+  await system.close()
+}
+console.log(
+  flags.json
+    ? JSON.stringify(
+        rows.map((row) => ({ ...row, goals: goalsOf(row) })),
+        null,
+        2,
+      )
+    : `\n${table(rows)}`,
+)

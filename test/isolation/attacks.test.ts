@@ -1,0 +1,3 @@
+import { attackSuite } from './attacks.ts'
+
+attackSuite(18)

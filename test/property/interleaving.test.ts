@@ -1,0 +1,39 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type Lab, startLab } from '../isolation/support/lab.ts'
+import { interleave } from './interleaving.ts'
+import { bouncerBefore, makeTenants, openThrough } from './many-tenants.ts'
+
+const OPERATIONS = 5_000
+
+let lab: Lab
+let slugs: string[]
+beforeAll(async () => {
+  lab = await startLab({ isolations: [] })
+  slugs = await makeTenants(lab, { free: 40, pro: 15, enterprise: 5 })
+})
+afterAll(() => lab?.close())
+
+test('60 tenants of all tiers, their work interleaved on few connections, never see each other', async () => {
+  const tenants = await openThrough(lab, null, 10)
+  const report = await interleave({ tenants, slugs, operations: OPERATIONS, concurrency: 24, seed: 1 })
+  await tenants.close()
+  expect(report).toMatchObject({ operations: OPERATIONS, tenantsUsed: 60 })
+  expect(report.rowsRead).toBeGreaterThan(OPERATIONS)
+})
+
+test('nor do they through PgBouncer in transaction mode', async ({ skip }) => {
+  const front = await bouncerBefore(lab)
+  if (front === null) return skip()
+  const tenants = await openThrough(lab, front, 12)
+  const work = interleave({ tenants, slugs, operations: OPERATIONS, concurrency: 24, seed: 2 })
+  // Statements that are given up meanwhile: a cancel must end its statement, and not the proxy.
+  for (let n = 0; n < 10; n++) {
+    const signal = AbortSignal.timeout(30)
+    const given = tenants.session(slugs[n]!).execute({ text: 'select pg_sleep(5)', params: [] }, { signal })
+    await expect(given).rejects.toBeDefined()
+  }
+  const report = await work
+  await tenants.close()
+  await front.close()
+  expect(report).toMatchObject({ operations: OPERATIONS, tenantsUsed: 60 })
+})

@@ -68,20 +68,11 @@ export interface ControlPlane {
 
 export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
   const { config, migrationsFolder } = options
-<<<<<<< HEAD
-  const sql = postgres(config.controlUrl, {
-    max: 10,
-    onnotice: () => {},
-    connection: { application_name: 'innkeeper-control' },
-  })
-  const store = tenantStore(sql)
-=======
   const pool = (max: number) =>
     postgres(config.controlUrl, { max, onnotice: () => {}, connection: { application_name: 'innkeeper-control' } })
   const sql = pool(10)
   const locks = pool(16)
   const store = tenantStore(sql, locks)
->>>>>>> main
   let files: Promise<MigrationFile[]> | null = null
   const migration = async () => {
     files ??= readMigrations(migrationsFolder)

@@ -27,13 +27,9 @@ export async function protectRoom(
   }
   const schema = quoteIdent(room)
   const roles = `${quoteIdent(app)}, ${TRIGGER}`
-<<<<<<< HEAD
   await tx.unsafe(`grant usage on schema ${schema} to ${roles}, ${MOVER}`)
-=======
-  await tx.unsafe(`grant usage on schema ${schema} to ${roles}`)
   // Their numbers count what all tenants insert.
   await tx.unsafe(`revoke all on all sequences in schema ${schema} from public, ${roles}`)
->>>>>>> main
   const tables = await tx<{ name: string; partition: boolean }[]>`
     select c.relname as name, c.relispartition as partition from pg_class c
     where c.relnamespace = ${room}::regnamespace and c.relkind in ('r', 'p') order by 1`

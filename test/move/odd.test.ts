@@ -50,4 +50,4 @@ test('every odd type, key, reference and circle arrives as it was, and ids conti
   await moves.rollback(last!.id)
   expect(await moves.reached(last!.id, 'rolled_back')).toMatchObject({ state: 'rolled_back' })
   expect(await dump(session)).toEqual(before)
-}, 90_000)
+}, 40_000)

@@ -72,7 +72,7 @@ async function applyNotes(source: Side, target: Side, touched: readonly RoomTabl
     ${touched
       .map(
         (t) => `delete from ${target.table(t.name)} d using (
-            select t.place from ${KEYS} k cross join lateral ${rowOf(target, t, 'k.key')} t where k.table_name = ${text(t.name)}) old
+            select t.place from ${KEYS} k cross join lateral ${rowOf(target, t, 'k.key', 'r.ctid as place')} t where k.table_name = ${text(t.name)}) old
           where d.ctid = old.place;`,
       )
       .join('\n')}
@@ -88,12 +88,12 @@ async function applyNotes(source: Side, target: Side, touched: readonly RoomTabl
 }
 
 /**
- * The row that a note's key names, with its `place`. The limit makes the planner look each key up by the primary key: left
+ * The row that a note's key names, or its place in the table. The limit makes the planner look each key up by the primary key: left
  * to itself it reads all rows of the tenant where it knows nothing of the keys, which are in a table made a moment ago.
  */
-export function rowOf(side: Side, table: RoomTable, key: string): string {
+export function rowOf(side: Side, table: RoomTable, key: string, what = 'r.*'): string {
   const same = table.key.map((c) => `and r.${quoteIdent(c.name)} = (${key} ->> ${text(c.name)})::${c.type}`).join(' ')
-  return `(select r.ctid as place, r.* from ${side.table(table.name)} r where r.tenant_id = '${side.tenant}' ${same} limit 1)`
+  return `(select ${what} from ${side.table(table.name)} r where r.tenant_id = '${side.tenant}' ${same} limit 1)`
 }
 
 export function text(value: string): string {

@@ -13,7 +13,9 @@ export async function withoutMoves<T>(sql: postgres.Sql, store: MoveStore, work:
   try {
     const [turn] = await connection<{ taken: boolean }[]>`select pg_try_advisory_lock(${MIGRATION_LOCK}) as taken`
     if (!turn!.taken) {
-      throw new InnkeeperError('conflict', 'A migration is running, or a move is just beginning', { hint: 'Try again.' })
+      throw new InnkeeperError('conflict', 'A migration is running, or a move is just beginning', {
+        hint: 'Try again.',
+      })
     }
     try {
       const open = await store.list({ open: true, limit: 20 })

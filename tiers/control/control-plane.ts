@@ -122,11 +122,17 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
       return tenant(id)
     })
   }
+  const keysOf = (region: string) => {
+    const found = keyStores.get(region)
+    if (found !== undefined) return found.admin
+    throw new InnkeeperError('invalid_request', `There is no region "${region}"`, { field: 'region' })
+  }
   const moves = createMoves({
     config,
     tenants: store,
     tenant,
     makerOf,
+    keysOf,
     migrations: async () => (await migration()).files,
     ...(options.moveSettings === undefined ? {} : { settings: options.moveSettings }),
   })
@@ -194,11 +200,7 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
         return tenant(id)
       })
     },
-    keysOf(region) {
-      const found = keyStores.get(region)
-      if (found !== undefined) return found.admin
-      throw new InnkeeperError('invalid_request', `There is no region "${region}"`, { field: 'region' })
-    },
+    keysOf,
     async migrate(onProgress = () => {}) {
       files = null
       return moves.without(async () => migrateFleet({ makers, store, files: (await migration()).files }, onProgress))

@@ -2,7 +2,7 @@ import { applyPass } from './apply.ts'
 import { clearRoom } from './clear.ts'
 import type { Flow, MoveContext, Outcome } from './context.ts'
 import { cutOver } from './cutover.ts'
-import { changeFence, reopenRoom, Undrained } from './fence.ts'
+import { changeFence, inBooks, reopenRoom, Undrained } from './fence.ts'
 import { forget } from './prepare.ts'
 import { retreat } from './retreat.ts'
 
@@ -47,6 +47,7 @@ export async function complete(ctx: MoveContext): Promise<Outcome> {
   if (!(await stopCapture(ctx, ctx.target))) return again(ctx)
   await quarantine(ctx)
   const left = await clearRoom(ctx, ctx.source)
+  await dropKeys(ctx, ctx.move.from.region)
   await ctx.hook('emptied')
   await forget(ctx.target)
   return { event: 'done', patch: { certificate: { ...ended(ctx), left } } }
@@ -56,6 +57,7 @@ export async function complete(ctx: MoveContext): Promise<Outcome> {
 export async function clear(ctx: MoveContext): Promise<Outcome> {
   await quarantine(ctx)
   const left = await clearRoom(ctx, ctx.target)
+  await dropKeys(ctx, ctx.move.to.region)
   await ctx.hook('emptied')
   await forget(ctx.source)
   return { event: 'done', patch: { certificate: { ...ended(ctx), left } } }
@@ -70,9 +72,15 @@ export async function abort(ctx: MoveContext): Promise<Outcome> {
   await ctx.hook('retreated')
   if (!(await stopCapture(ctx, ctx.source))) return again(ctx)
   await clearRoom(ctx, ctx.target)
+  await dropKeys(ctx, ctx.move.to.region)
   await ctx.hook('emptied')
   await forget(ctx.source)
   return { event: 'done' }
+}
+
+/** A region that the tenant is not at home in knows none of its keys. */
+async function dropKeys({ move, keysOf }: MoveContext, region: string): Promise<void> {
+  if (move.from.region !== move.to.region) await keysOf(region).remove(move.tenantId)
 }
 
 /** Since the flip. A database that is dropped under a gateway's statement is an error to a client; a shut one is not. */
@@ -92,7 +100,7 @@ async function stopCapture(ctx: MoveContext, side: Flow['source']): Promise<bool
     if (error instanceof Undrained) return false
     throw error
   }
-  await (await side.client()).query('delete from tenancy.notes where tenant_id = $1', [side.tenant])
+  await inBooks(side, `delete from tenancy.notes where tenant_id = '${side.tenant}'`)
   return true
 }
 

@@ -1,5 +1,5 @@
-import type { RoomMaker } from '../rooms/maker.ts'
 import type { MoveContext } from './context.ts'
+import { closeRoom, inBooks } from './fence.ts'
 import { forget } from './prepare.ts'
 import { AS_MOVER, beginWrite, type Side } from './side.ts'
 
@@ -24,18 +24,17 @@ export async function clearRoom(ctx: MoveContext, side: Side): Promise<Left> {
     await maker.removeRoom(side.tenant, side.placement)
     return { rows: 0, notes: 0, fence: 0 }
   }
-  await (await side.client()).query(`update tenancy.fence set state = 'fenced', capture = false where tenant_id = $1`, [
-    side.tenant,
-  ])
+  await closeRoom(side)
   if (isolation === 'shared')
     await removeRows(
       side,
       (await ctx.tables()).map((t) => t.name),
     )
-  else await removeSchema(maker, side)
-  const client = await side.client()
-  await client.query('delete from tenancy.notes where tenant_id = $1', [side.tenant])
-  await client.query('delete from tenancy.fence where tenant_id = $1', [side.tenant])
+  else await maker.removeRoom(side.tenant, side.placement)
+  await inBooks(
+    side,
+    `delete from tenancy.notes where tenant_id = '${side.tenant}'; delete from tenancy.fence where tenant_id = '${side.tenant}'`,
+  )
   const left = await leftOf(side, isolation === 'shared' ? (await ctx.tables()).map((t) => t.name) : [])
   await forget(side)
   return left
@@ -48,10 +47,6 @@ async function removeRows(side: Side, tables: readonly string[]): Promise<void> 
       client.script(`${AS_MOVER}; delete from ${side.table(table)} where tenant_id = '${side.tenant}'; reset role`),
     )
   }
-}
-
-async function removeSchema(maker: RoomMaker, side: Side): Promise<void> {
-  await maker.removeRoom(side.tenant, side.placement)
 }
 
 async function leftOf(side: Side, tables: readonly string[]): Promise<Left> {

@@ -1,4 +1,5 @@
 import type postgres from 'postgres'
+import type { KeyAdmin } from '../keys/admin.ts'
 import type { RoomMaker } from '../rooms/maker.ts'
 import type { RoomSequence, RoomTable } from './catalogue.ts'
 import type { Side } from './side.ts'
@@ -60,6 +61,8 @@ export interface MoveContext {
   readonly source: Side
   readonly target: Side
   makerOf(cluster: string): RoomMaker
+  /** The API keys' store of a region. */
+  keysOf(region: string): KeyAdmin
   tables(): Promise<readonly RoomTable[]>
   sequences(): Promise<readonly RoomSequence[]>
   progress(change: Partial<MoveProgress>): void

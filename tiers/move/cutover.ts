@@ -31,6 +31,7 @@ export async function cutOver(ctx: MoveContext, { flow, home, capture, end }: Cu
       ? { event: 'given_up', patch: { attempts, reason: `gave up after ${attempts} attempts: ${reason}` } }
       : { event: 'postponed', patch: { attempts, reason }, waitMs: settings.retryMs }
 
+  await bringKeys(ctx, end)
   const epoch = await nextEpoch(ctx, end)
   await ctx.hook('before_fence')
   const started = performance.now()
@@ -64,6 +65,13 @@ export async function cutOver(ctx: MoveContext, { flow, home, capture, end }: Cu
   })
   await ctx.hook('flipped')
   return { event: 'done', flipped: true, patch: { pauseMs: elapsed(), attempts } }
+}
+
+/** API keys are their region's own: the new home's knows the tenant's before it is served there. */
+async function bringKeys({ move, keysOf }: MoveContext, end: 'origin' | 'destination'): Promise<void> {
+  if (move.from.region === move.to.region) return
+  const [from, to] = end === 'destination' ? [move.from, move.to] : [move.to, move.from]
+  await keysOf(from.region).copyTo(keysOf(to.region), move.tenantId)
 }
 
 class Late extends Error {}

@@ -30,14 +30,13 @@ export async function changeFence(side: Side, change: FenceChange, boundMs: numb
   const capture = change.capture ?? 'null'
   try {
     // One round trip. The commit waits for replicas where the server is set up so, whatever the session's default is.
-    await client.script(`${beginBooks(side)}
+    await client.atomically(`${beginBooks(side)}
       set local synchronous_commit = on;
       set local lock_timeout = ${Math.max(1, Math.round(boundMs))};
       select pg_advisory_xact_lock(${LOCK_CLASS}, uuid_hash('${side.tenant}'));
       select tenancy.set_fence('${side.tenant}', ${side.placement.epoch}, ${state}, ${capture});
       commit`)
   } catch (error) {
-    await client.script('rollback').catch(() => {})
     if ((error as { code?: string }).code === LOCK_TIMEOUT) throw new Undrained(boundMs)
     throw error
   }
@@ -46,7 +45,7 @@ export async function changeFence(side: Side, change: FenceChange, boundMs: numb
 /** Opens a room at an epoch that it never had. With capture on, so that there is a way back from the first write. */
 export async function openRoom(side: Side, epoch: number, capture: boolean): Promise<void> {
   const client = await side.client()
-  await client.script(`${beginBooks(side)}
+  await client.atomically(`${beginBooks(side)}
     set local synchronous_commit = on;
     insert into tenancy.fence (tenant_id, epoch, state, capture, room)
     values ('${side.tenant}', ${epoch}, 'open', ${capture}, '${side.placement.schema}')
@@ -57,16 +56,20 @@ export async function openRoom(side: Side, epoch: number, capture: boolean): Pro
 
 /** Closes a room that was opened, or was about to be, and never flipped to. Nobody can be inside. */
 export async function closeRoom(side: Side): Promise<void> {
-  const client = await side.client()
-  await client.query(`update tenancy.fence set state = 'fenced', capture = false where tenant_id = $1`, [side.tenant])
+  await inBooks(side, `update tenancy.fence set state = 'fenced', capture = false where tenant_id = '${side.tenant}'`)
 }
 
 /** Lets the tenant in again where it never left, and goes on noting what it changes. */
 export async function reopenRoom(side: Side): Promise<void> {
-  const client = await side.client()
-  await client.query(
+  await inBooks(
+    side,
     `update tenancy.fence set state = 'open', capture = true, changed_at = now()
-     where tenant_id = $1 and epoch = $2 and state = 'fenced'`,
-    [side.tenant, side.placement.epoch],
+     where tenant_id = '${side.tenant}' and epoch = ${side.placement.epoch} and state = 'fenced'`,
   )
+}
+
+/** At this mover's generation or not at all: one that wakes up late must not open what its successor has shut. */
+export async function inBooks(side: Side, statements: string): Promise<void> {
+  const client = await side.client()
+  await client.transaction(beginBooks(side), () => client.script(statements))
 }

@@ -24,6 +24,8 @@ export interface MoverClient {
   query<Row extends object = Record<string, unknown>>(text: string, params?: readonly unknown[]): Promise<Row[]>
   /** Several statements without parameters in one round trip. */
   script(text: string): Promise<void>
+  /** The same, from BEGIN to COMMIT: rolled back where one of them fails. */
+  atomically(text: string): Promise<void>
   /** Runs the work between BEGIN and COMMIT. */
   transaction<T>(begin: string, work: () => Promise<T>): Promise<T>
   /** Streams a COPY TO STDOUT here into a COPY FROM STDIN there. */
@@ -62,6 +64,14 @@ export async function openMoverClient(options: MoverClientOptions): Promise<Move
     },
     async script(text) {
       await raw.query(text)
+    },
+    async atomically(text) {
+      try {
+        await raw.query(text)
+      } catch (error) {
+        await raw.query('rollback').catch(() => {})
+        throw error
+      }
     },
     async transaction(begin, work) {
       try {

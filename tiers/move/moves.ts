@@ -3,6 +3,7 @@ import postgres from 'postgres'
 import type { ClusterConfig, Config } from '../../config/index.ts'
 import type { TenantRecord, TenantStore } from '../control/tenant-store.ts'
 import { InnkeeperError } from '../errors.ts'
+import type { KeyAdmin } from '../keys/admin.ts'
 import type { MigrationFile } from '../migrate/files.ts'
 import type { RoomMaker } from '../rooms/maker.ts'
 import type { TenantId } from '../types.ts'
@@ -61,6 +62,7 @@ export interface MovesOptions {
   readonly settings?: Partial<MoveSettings>
   tenant(slugOrId: string): Promise<TenantRecord>
   makerOf(cluster: string): RoomMaker
+  keysOf(region: string): KeyAdmin
   migrations(): Promise<readonly MigrationFile[]>
   onError?(error: Error, move: Move | null): void
 }
@@ -180,6 +182,7 @@ export function createMoves(options: MovesOptions): Moves {
         store,
         settings,
         makerOf,
+        keysOf: options.keysOf,
         clusterOf,
         hook,
         atOnce: AT_ONCE,

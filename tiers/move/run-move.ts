@@ -1,5 +1,6 @@
 import type postgres from 'postgres'
 import type { ClusterConfig } from '../../config/index.ts'
+import type { KeyAdmin } from '../keys/admin.ts'
 import type { RoomMaker } from '../rooms/maker.ts'
 import { reversed } from './backward.ts'
 import { type RoomSequence, type RoomTable, sequencesOf, tablesOf } from './catalogue.ts'
@@ -19,6 +20,7 @@ export interface RunDeps {
   readonly store: MoveStore
   readonly settings: MoveSettings
   makerOf(cluster: string): RoomMaker
+  keysOf(region: string): KeyAdmin
   clusterOf(cluster: string): ClusterConfig
   /** Whatever has changed of a move. */
   onChange(move: Move): void
@@ -69,6 +71,7 @@ export async function runMove(deps: RunDeps, claimed: Move, lease: Lease, pulse:
       source,
       target,
       makerOf: deps.makerOf,
+      keysOf: deps.keysOf,
       tables() {
         tables ??= told().then(async (s) => tablesOf(await s.client(), s.placement.schema))
         return tables

@@ -17,7 +17,7 @@ export async function continueSequences(source: Side, target: Side, sequences: r
   const behind = sequences.filter((s) => isBehind(values.get(s.name)!, there.get(s.name)!))
   if (behind.length === 0) return
   const isShared = target.placement.isolation === 'shared'
-  await to.script(`${beginBooks(target)} set local role ${OWNER};
+  await to.atomically(`${beginBooks(target)} set local role ${OWNER};
     ${behind
       .map(({ name, cache }) => {
         const sequence = target.table(name)

@@ -4,11 +4,13 @@ import { type AdminClient, segment } from '../admin-client.ts'
 import { type Cli, cliOf } from '../cli.ts'
 import { confirm } from '../confirm.ts'
 import { collect, count } from '../options.ts'
+import type { SetExitCode } from '../program.ts'
 import { pairs, table } from '../table.ts'
+import { addMoveCommand } from './move.ts'
 
 const PAGE = 500
 
-export function tenantsCommand(): Command {
+export function tenantsCommand(setExitCode: SetExitCode): Command {
   const tenants = new Command('tenants').description('make, find and change tenants')
 
   tenants
@@ -78,6 +80,8 @@ export function tenantsCommand(): Command {
       const admin = await cli.admin()
       show(cli, await admin.call<TenantView>('PATCH', `/tenants/${segment(slug)}`, { body: { tier, reason } }))
     })
+
+  addMoveCommand(tenants, setExitCode)
 
   tenants
     .command('offboard')

@@ -48,6 +48,9 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     const recovered = await control.recover()
     if (recovered.length > 0) telemetry.log.info({ tenants: recovered }, 'finished tenants that were left half made')
 
+    // What an earlier process was moving goes on from where it stopped.
+    control.moves.run()
+
     const directory = openDirectory({ config })
     closers.add('directory', () => directory.close())
     const clusters = openClusters(config)

@@ -14,6 +14,7 @@ import type { AdminApiOptions, AdminApp, AdminDeps, AdminEnv } from './env.ts'
 import { isFromHere, knownHost } from './host.ts'
 import { keysApi } from './keys.ts'
 import { migrationsApi } from './migrations.ts'
+import { movesApi, tenantMovesApi } from './moves.ts'
 import { openapiDocument } from './openapi/document.ts'
 import { sqlApi } from './sql.ts'
 import { tenantApi } from './tenant.ts'
@@ -63,6 +64,8 @@ export function createAdminApi(options: AdminApiOptions): Hono {
   app.route('/admin/v1/tenants', keysApi(deps))
   app.route('/admin/v1/tenants', domainsApi(deps))
   app.route('/admin/v1/tenants', sqlApi(deps))
+  app.route('/admin/v1/tenants', tenantMovesApi(deps))
+  app.route('/admin/v1/moves', movesApi(deps))
   app.route('/admin/v1/migrations', migrationsApi(deps))
   app.get('/admin/v1/doctor', async (c) => c.json(await diagnose(deps)))
   app.get('/admin/v1/openapi.json', (c) => c.json(openapiDocument(new URL(c.req.url).origin)))

@@ -74,6 +74,20 @@ export const newKey = z.strictObject({
   reason: reason.optional(),
 })
 
+export const newMove = z.strictObject({
+  tier: z.string().min(1).optional(),
+  region: z.string().min(1).optional(),
+  cluster: z.string().min(1).optional().describe('chosen by capacity where left out and the one it is on will not do'),
+  dryRun: z.boolean().default(false).describe('answers with the plan, and changes nothing'),
+  reason: reason.optional(),
+})
+
+export const moveQuery = z.strictObject({
+  tenant: z.string().optional().describe('a slug or an id'),
+  open: z.stringbool().optional().describe('those that have not ended, or those that have'),
+  limit: z.coerce.number().int().min(1).max(500).default(100),
+})
+
 export const newDomain = z.strictObject({ domain, reason: reason.optional() })
 
 export const statement = z.strictObject({

@@ -7,6 +7,7 @@ import { generateCommand } from './commands/generate.ts'
 import { initCommand } from './commands/init.ts'
 import { keysCommand } from './commands/keys.ts'
 import { migrateCommand } from './commands/migrate.ts'
+import { movesCommand } from './commands/move.ts'
 import { serveCommand } from './commands/serve.ts'
 import { shellCommand } from './commands/shell.ts'
 import { tenantsCommand } from './commands/tenants.ts'
@@ -23,6 +24,7 @@ const COMMANDS = [
   serveCommand,
   controlCommand,
   tenantsCommand,
+  movesCommand,
   domainsCommand,
   keysCommand,
   shellCommand,

@@ -4,6 +4,7 @@ import { type Config, type ConfigInput, resolveConfig } from '../../config/index
 import input from '../../config/innkeeper.config.ts'
 import * as schema from '../../config/schema.ts'
 import { type ControlPlane, openControlPlane } from '../../tiers/control/control-plane.ts'
+import type { MoveSettings } from '../../tiers/move/context.ts'
 import { type OpenTenants, openTenants } from '../../tiers/open-tenants.ts'
 import { type PostgresVersion, startTestPostgres, type TestPostgres } from './postgres.ts'
 
@@ -37,6 +38,9 @@ export interface TestSystemOptions {
   readonly settings?: Record<string, string | number>
   /** Changes the demo's configuration before it is resolved. */
   readonly configure?: (input: ConfigInput) => ConfigInput
+  readonly moveSettings?: Partial<MoveSettings>
+  /** Of the application; the demo's where left out. */
+  readonly migrationsFolder?: string
 }
 
 export interface TestSystem {
@@ -85,8 +89,10 @@ export async function startTestSystem(options: TestSystemOptions = {}): Promise<
     })
     const config = resolveConfig(own, { kind: 'control' }, env)
     const gatewayConfig = (region: TestRegion = regions[0]!) => resolveConfig(own, { kind: 'gateway', region }, env)
-    const migrationsFolder = fileURLToPath(new URL('../../config/migrations/', import.meta.url))
-    const control = openControlPlane({ config, migrationsFolder })
+    const migrationsFolder =
+      options.migrationsFolder ?? fileURLToPath(new URL('../../config/migrations/', import.meta.url))
+    const { moveSettings = {} } = options
+    const control = openControlPlane({ config, migrationsFolder, moveSettings })
     undo.push(() => control.close())
     await control.install()
     const keys = new Map<string, string>()

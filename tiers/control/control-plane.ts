@@ -6,6 +6,8 @@ import { InnkeeperError } from '../errors.ts'
 import { type KeyAdmin, keyAdmin } from '../keys/admin.ts'
 import { installKeys } from '../keys/install.ts'
 import { type MigrationFile, readMigrations } from '../migrate/files.ts'
+import type { MoveSettings } from '../move/context.ts'
+import { createMoves, type Moves } from '../move/moves.ts'
 import { quoteIdent } from '../quote.ts'
 import { ticketKey } from '../room/keys.ts'
 import { createRoomMaker, type RoomMaker } from '../rooms/maker.ts'
@@ -23,6 +25,8 @@ export interface ControlPlaneOptions {
   readonly migrationsFolder: string
   /** Names of shared reference tables. */
   readonly references?: readonly string[]
+  /** How long a move may take for what; the defaults where left out. */
+  readonly moveSettings?: Partial<MoveSettings>
 }
 
 export interface CreateTenant {
@@ -39,6 +43,8 @@ export interface CreateTenant {
 /** Everything that writes the directory or makes rooms. It needs the credentials of all regions; gateways have none of it. */
 export interface ControlPlane {
   readonly store: TenantStore
+  /** Moves of tenants. Nothing is done about them until `moves.run()` is called, in one process or in several. */
+  readonly moves: Moves
   /** Brings the control database, every cluster and every region's key store to this version. Idempotent. */
   install(onStep?: (step: string) => void): Promise<void>
   /**
@@ -120,9 +126,24 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
       return tenant(id)
     })
   }
+  const keysOf = (region: string) => {
+    const found = keyStores.get(region)
+    if (found !== undefined) return found.admin
+    throw new InnkeeperError('invalid_request', `There is no region "${region}"`, { field: 'region' })
+  }
+  const moves = createMoves({
+    config,
+    tenants: store,
+    tenant,
+    makerOf,
+    keysOf,
+    migrations: async () => (await migration()).files,
+    ...(options.moveSettings === undefined ? {} : { settings: options.moveSettings }),
+  })
 
   return {
     store,
+    moves,
     makerOf,
     tenant,
     tenants: (filter) => store.list(filter),
@@ -178,6 +199,7 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
       const { id } = await tenant(slugOrId)
       return store.exclusively(id, async () => {
         const now = await tenant(id)
+        await moves.assertNone(id)
         await store.setStatus(id, 'offboarded')
         for (const key of await keyStores.get(now.region)!.admin.list(id)) {
           await keyStores.get(now.region)!.admin.revoke(id, key.id)
@@ -190,14 +212,10 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
         return tenant(id)
       })
     },
-    keysOf(region) {
-      const found = keyStores.get(region)
-      if (found !== undefined) return found.admin
-      throw new InnkeeperError('invalid_request', `There is no region "${region}"`, { field: 'region' })
-    },
+    keysOf,
     async migrate(onProgress = () => {}) {
       files = null
-      return migrateFleet({ makers, store, files: (await migration()).files }, onProgress)
+      return moves.without(async () => migrateFleet({ makers, store, files: (await migration()).files }, onProgress))
     },
     async recover() {
       const half = await store.list({ status: 'provisioning', limit: 1_000 })
@@ -205,6 +223,7 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
       return half.map((t) => t.slug)
     },
     async close() {
+      await moves.close()
       await Promise.all([...makers.values()].map((m) => m.close()))
       await Promise.all([sql.end({ timeout: 5 }), locks.end({ timeout: 5 })])
     },

@@ -18,7 +18,15 @@ export interface KeyAdmin {
   list(tenantId: TenantId): Promise<ApiKey[]>
   /** Revoking a revoked key changes nothing. @returns null where the tenant has no such key */
   revoke(tenantId: TenantId, id: string): Promise<ApiKey | null>
+  /** Gives another region's store the tenant's keys as they are here: only their hashes travel. Idempotent. */
+  copyTo(other: KeyAdmin, tenantId: TenantId): Promise<void>
+  take(keys: readonly StoredKey[]): Promise<void>
+  /** Forgets the tenant's keys. */
+  remove(tenantId: TenantId): Promise<void>
 }
+
+/** A key as its store has it. */
+export type StoredKey = Readonly<Record<string, unknown>>
 
 const COLUMNS = `id, tenant_id as "tenantId", name, scopes, created_at as "createdAt",
   expires_at as "expiresAt", revoked_at as "revokedAt"`
@@ -41,6 +49,24 @@ export function keyAdmin(sql: AdminSql): KeyAdmin {
         update keys.api_keys set revoked_at = coalesce(revoked_at, now())
         where id = ${id} and tenant_id = ${tenantId} returning ${columns}`
       return key ?? null
+    },
+    async copyTo(other, tenantId) {
+      await other.take(
+        await sql<StoredKey[]>`select to_jsonb(k) || jsonb_build_object('hash', encode(hash, 'hex')) as key
+        from keys.api_keys k where tenant_id = ${tenantId}`.then((rows) => rows.map((r) => r.key as StoredKey)),
+      )
+    },
+    async take(keys) {
+      for (const key of keys) {
+        await sql`
+          insert into keys.api_keys (id, tenant_id, hash, name, scopes, created_at, expires_at, revoked_at)
+          select k.id, k.tenant_id, decode(${key.hash as string}, 'hex'), k.name, k.scopes, k.created_at, k.expires_at, k.revoked_at
+          from jsonb_populate_record(null::keys.api_keys, ${sql.json(key as never)} - 'hash') k
+          on conflict (id) do update set revoked_at = excluded.revoked_at where api_keys.revoked_at is null`
+      }
+    },
+    async remove(tenantId) {
+      await sql`delete from keys.api_keys where tenant_id = ${tenantId}`
     },
   }
 }

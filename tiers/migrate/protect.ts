@@ -1,7 +1,8 @@
 import { InnkeeperError } from '../errors.ts'
 import type { AdminSql } from '../pg/admin.ts'
 import { quoteIdent } from '../quote.ts'
-import { OWNER, TRIGGER } from '../tenancy/roles.ts'
+import { MOVER, OWNER, TRIGGER } from '../tenancy/roles.ts'
+import { captureChanges } from './capture.ts'
 import { faultsOf } from './faults.ts'
 
 /**
@@ -26,7 +27,7 @@ export async function protectRoom(
   }
   const schema = quoteIdent(room)
   const roles = `${quoteIdent(app)}, ${TRIGGER}`
-  await tx.unsafe(`grant usage on schema ${schema} to ${roles}`)
+  await tx.unsafe(`grant usage on schema ${schema} to ${roles}, ${MOVER}`)
   // Their numbers count what all tenants insert.
   await tx.unsafe(`revoke all on all sequences in schema ${schema} from public, ${roles}`)
   const tables = await tx<{ name: string; partition: boolean }[]>`
@@ -34,27 +35,41 @@ export async function protectRoom(
     where c.relnamespace = ${room}::regnamespace and c.relkind in ('r', 'p') order by 1`
   for (const { name, partition } of tables) {
     const table = `${schema}.${quoteIdent(name)}`
-    await tx.unsafe(`revoke all on ${table} from public, ${roles}`)
+    await tx.unsafe(`revoke all on ${table} from public, ${roles}, ${MOVER}`)
     if (references.includes(name)) {
-      await tx.unsafe(`grant select on ${table} to ${roles}`)
+      // The mover compares them: what a tenant's rows point at must be the same on both sides.
+      await tx.unsafe(`grant select on ${table} to ${roles}, ${MOVER}`)
       continue
     }
     await tx.unsafe(`alter table ${table} enable row level security, force row level security`)
     await tx.unsafe(`drop policy if exists innkeeper_tenant on ${table}`)
     await tx.unsafe(
-      `create policy innkeeper_tenant on ${table} using (tenant_id = (select tenancy.tenant_id()))
+      `create policy innkeeper_tenant on ${table} to ${roles}, ${OWNER} using (tenant_id = (select tenancy.tenant_id()))
          with check (tenant_id = (select tenancy.tenant_id()))`,
     )
     // A partition reached directly would skip its parent's policy; only the parent is granted.
     if (!partition) await tx.unsafe(`grant select, insert, update, delete on ${table} to ${roles}`)
+    await openToMover(tx, table)
   }
-  await protectFunctions(tx, room, roles)
+  await captureChanges(tx, room, references)
+  // What a check constraint or a generated column calls runs with the rights of whoever writes the row.
+  await protectFunctions(tx, room, `${roles}, ${MOVER}`)
   const views = await tx<{ name: string }[]>`
     select c.relname as name from pg_class c where c.relnamespace = ${room}::regnamespace and c.relkind = 'v'`
   for (const { name } of views) {
     await tx.unsafe(`revoke all on ${schema}.${quoteIdent(name)} from public, ${roles}`)
     await tx.unsafe(`grant select on ${schema}.${quoteIdent(name)} to ${roles}`)
   }
+}
+
+/** A move's rows, and only those, for the role that only movers take on. */
+async function openToMover(tx: AdminSql, table: string): Promise<void> {
+  await tx.unsafe(`grant select, insert, delete on ${table} to ${MOVER}`)
+  await tx.unsafe(`drop policy if exists innkeeper_mover on ${table}`)
+  await tx.unsafe(
+    `create policy innkeeper_mover on ${table} to ${MOVER} using (tenant_id = (select tenancy.moving_tenant()))
+       with check (tenant_id = (select tenancy.moving_tenant()))`,
+  )
 }
 
 /**

@@ -58,7 +58,17 @@ export async function enterRoom(
   for (;;) {
     // Made before there is a lease, which nobody would give back if this threw.
     const batch = batchFor(tenant)
-    const lease = await deps.lease(tenant, signal)
+    let lease: Lease
+    try {
+      lease = await deps.lease(tenant, signal)
+    } catch (error) {
+      // Moved away and removed since the directory was read: there is nothing to connect to, so nothing was executed.
+      if (!isGone(error)) throw error
+      const before = tenant.placement.epoch
+      tenant = await deps.place(id, true)
+      if (tenant.placement.epoch === before) throw error
+      continue
+    }
     const outcome = await send(lease, batch, signal)
     const refusal = outcome.error
     if (refusal === null || outcome.failedStep >= batch.firstOwn) {
@@ -106,6 +116,11 @@ export function lost(cause: unknown, signal: AbortSignal | undefined): Innkeeper
     cause,
     hint: 'It is not known whether the statement took effect: read before you repeat it.',
   })
+}
+
+/** The database that the directory named does not exist. */
+function isGone(error: unknown): boolean {
+  return (error as { cause?: { code?: string } }).cause?.code === '3D000'
 }
 
 /** Why the work was cancelled: ours, such as a transaction that was open for too long, or the caller's. */

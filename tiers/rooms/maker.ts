@@ -17,6 +17,8 @@ export interface RoomMaker {
   installCluster(): Promise<void>
   /** Makes the room, migrates it and opens its fence. Idempotent, so safe to repeat after a crash at any step. */
   makeRoom(tenant: TenantId, placement: Placement): Promise<void>
+  /** Makes the room and migrates it, and opens it to nobody. Idempotent. */
+  prepareRoom(placement: Placement): Promise<void>
   /** Removes the room and all rows of the tenant in it. Idempotent. */
   removeRoom(tenant: TenantId, placement: Placement): Promise<void>
   /** Applies outstanding migrations to one room. @returns the names of the files applied */
@@ -72,6 +74,11 @@ export function createRoomMaker(options: RoomMakerOptions): RoomMaker {
     }
   }
 
+  const prepareRoom = async ({ database, schema, isolation }: Placement) => {
+    if (isolation === 'database') await createDatabase(database)
+    if (isolation !== 'shared') await migrate(database, schema)
+  }
+
   return {
     cluster: cluster.name,
     hosts: cluster.hosts,
@@ -85,10 +92,10 @@ export function createRoomMaker(options: RoomMakerOptions): RoomMaker {
       }
       if (cluster.hosts.includes('schema')) await createDatabase(SCHEMAS_DATABASE)
     },
+    prepareRoom,
     async makeRoom(tenant, placement) {
-      const { database, schema, isolation } = placement
-      if (isolation === 'database') await createDatabase(database)
-      if (isolation !== 'shared') await migrate(database, schema)
+      const { database, isolation } = placement
+      await prepareRoom(placement)
       await openFence(admin(database), tenant, placement)
       if (isolation === 'database') await forget(database)
     },

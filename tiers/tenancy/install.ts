@@ -4,7 +4,7 @@ import { quoteIdent } from '../quote.ts'
 import { databaseKey, type TicketKey } from '../room/keys.ts'
 import { applySqlFiles } from '../sql-files.ts'
 import { harden } from './harden.ts'
-import { INSTALL_LOCK, OWNER, TENANCY, TRIGGER } from './roles.ts'
+import { INSTALL_LOCK, MOVER, OWNER, TENANCY, TRIGGER } from './roles.ts'
 
 const HERE = fileURLToPath(new URL('.', import.meta.url))
 
@@ -37,6 +37,10 @@ export async function installDatabase(sql: AdminSql, app: string, keys: readonly
     await tx.unsafe(
       `grant execute on function tenancy.enter(text, bytea, text, text, text, text) to ${quoteIdent(app)}`,
     )
+    await tx.unsafe(`grant execute on function tenancy.capture() to ${OWNER}`)
+    await tx.unsafe(`grant usage on schema tenancy to ${MOVER}`)
+    await tx.unsafe(`grant execute on function tenancy.moving_tenant() to ${MOVER}`)
+    await tx.unsafe(`grant select, delete on tenancy.notes to ${MOVER}`)
     for (const key of keys) {
       const own = databaseKey(key, database)
       await tx`insert into tenancy.ticket_keys (kid, inner_pad, outer_pad, context_inner, context_outer)

@@ -2,14 +2,16 @@ import type { AdminSql } from '../pg/admin.ts'
 import { quoteIdent } from '../quote.ts'
 
 /**
- * The roles of a cluster. None of the three can log in or bypass row-level security:
+ * The roles of a cluster. None of the four can log in or bypass row-level security:
  *   owner    owns the rooms and their tables; migrations run as it
  *   tenancy  owns the doors: keys, fence, `enter`
  *   trigger  owns the application's trigger functions, and no table, so that a cascade cannot reach past the policies
+ *   mover    reads and writes the rows of the one tenant that a move is about; the control plane takes it on
  */
 export const OWNER = 'innkeeper_owner'
 export const TENANCY = 'innkeeper_tenancy'
 export const TRIGGER = 'innkeeper_trigger'
+export const MOVER = 'innkeeper_mover'
 
 /** The schema of a room that has its database to itself or shares its tables. */
 export const APP_SCHEMA = 'app'
@@ -35,7 +37,7 @@ export async function installRoles(sql: AdminSql, login: AppLogin): Promise<void
     await tx`select pg_advisory_xact_lock(${INSTALL_LOCK})`
     const existing = await tx<{ rolname: string }[]>`select rolname from pg_roles`
     const have = new Set(existing.map((r) => r.rolname))
-    for (const role of [OWNER, TENANCY, TRIGGER]) {
+    for (const role of [OWNER, TENANCY, TRIGGER, MOVER]) {
       if (!have.has(role)) await tx.unsafe(`create role ${quoteIdent(role)} nologin noinherit`)
       // Since PostgreSQL 16 whoever creates a role is its admin but not its member; superusers need neither.
       await tx.unsafe(`grant ${quoteIdent(role)} to current_user`)

@@ -32,12 +32,13 @@ export async function unprotectedTables(
     union all
     select room, name, 'Innkeeper''s policy is missing or changed' from own where not exists (
       select from pg_policy p where p.polrelid = own.oid and p.polname = 'innkeeper_tenant' and p.polcmd = '*'
-        and p.polpermissive and p.polroles = '{0}'
+        and p.polpermissive and ${app}::regrole = any (p.polroles)
         and pg_get_expr(p.polqual, p.polrelid) ~ '^\\(tenant_id = \\( SELECT tenancy\\.tenant_id\\(\\)'
         and pg_get_expr(p.polwithcheck, p.polrelid) ~ '^\\(tenant_id = \\( SELECT tenancy\\.tenant_id\\(\\)')
     union all
     select room, name, 'has a second permissive policy' from own where exists (
-      select from pg_policy p where p.polrelid = own.oid and p.polpermissive and p.polname <> 'innkeeper_tenant')
+      select from pg_policy p where p.polrelid = own.oid and p.polpermissive and p.polname <> 'innkeeper_tenant'
+        and p.polroles <> array[(select oid from pg_roles where rolname = 'innkeeper_mover')])
     union all
     select room, name, 'belongs to the gateways'' role' from tables where owner = ${app}
     union all

@@ -1,5 +1,15 @@
 import type { z } from 'zod'
-import { newDomain, newKey, newTenant, removal, statement, tenantChange, tenantQuery } from '../shapes.ts'
+import {
+  moveQuery,
+  newDomain,
+  newKey,
+  newMove,
+  newTenant,
+  removal,
+  statement,
+  tenantChange,
+  tenantQuery,
+} from '../shapes.ts'
 import type { schemas } from './schemas.ts'
 
 export interface Operation {
@@ -17,6 +27,7 @@ export interface Operation {
 }
 
 const TENANT = '/admin/v1/tenants/{slug}'
+const MOVE = '/admin/v1/moves/{id}'
 const reason = { 'X-Reason': 'Why, for the log.' }
 
 export const operations: readonly Operation[] = [
@@ -124,6 +135,64 @@ export const operations: readonly Operation[] = [
     headers: reason,
     answers: { 200: 'Rows' },
     problems: [403, 404, 410],
+  },
+  {
+    method: 'post',
+    path: `${TENANT}/moves`,
+    id: 'startMove',
+    summary: 'Moves it to another tier, region or cluster while it is used; a dry run answers with the plan',
+    body: newMove,
+    headers: reason,
+    answers: { 200: 'MovePlan', 202: 'Move' },
+    problems: [404, 409, 410],
+  },
+  {
+    method: 'get',
+    path: '/admin/v1/moves',
+    id: 'listMoves',
+    summary: 'Moves, the newest first',
+    query: moveQuery,
+    answers: { 200: 'Moves' },
+    problems: [404],
+  },
+  { method: 'get', path: MOVE, id: 'showMove', summary: 'One move', answers: { 200: 'Move' }, problems: [404] },
+  {
+    method: 'get',
+    path: `${MOVE}/events`,
+    id: 'followMove',
+    summary: 'The move as it is, then at every change, as text/event-stream; the last event is called end',
+    answers: { 200: 'Move' },
+    problems: [404],
+  },
+  {
+    method: 'post',
+    path: `${MOVE}/abort`,
+    id: 'abortMove',
+    summary: 'Ends it before the tenant has moved: it stays where it is',
+    body: removal,
+    headers: reason,
+    answers: { 202: 'Move' },
+    problems: [404, 409],
+  },
+  {
+    method: 'post',
+    path: `${MOVE}/rollback`,
+    id: 'rollBackMove',
+    summary: 'Brings the tenant back where it came from, with all that was written since',
+    body: removal,
+    headers: reason,
+    answers: { 202: 'Move' },
+    problems: [404, 409],
+  },
+  {
+    method: 'post',
+    path: `${MOVE}/complete`,
+    id: 'completeMove',
+    summary: 'Removes the room that the tenant left',
+    body: removal,
+    headers: reason,
+    answers: { 202: 'Move' },
+    problems: [404, 409],
   },
   {
     method: 'post',

@@ -1,3 +1,5 @@
+import { STATES } from '../../../tiers/move/states.ts'
+
 /** What the admin API answers with, as JSON Schema. Requests are described by the shapes that check them. */
 
 const text = { type: 'string' } as const
@@ -52,6 +54,45 @@ export const schemas = {
     rowCount: count,
     rows: { type: 'array', items: { type: 'object' } },
     truncated: { type: 'boolean', description: 'There were more rows than the limit.' },
+  }),
+  Home: object({ placement: ref('Placement'), tier: text, region: text }),
+  Move: object({
+    id: uuid,
+    tenantId: uuid,
+    state: { enum: STATES },
+    from: ref('Home'),
+    to: ref('Home'),
+    request: nullable({ enum: ['abort', 'rollback', 'complete'] }),
+    progress: object({
+      rowsTotal: count,
+      rows: count,
+      bytes: count,
+      rowsPerSecond: count,
+      lag: { ...count, description: 'Changes at the source that are not at the target yet.' },
+      passes: count,
+      etaS: nullable(count),
+    }),
+    reason: nullable(text),
+    attempts: count,
+    pauseMs: nullable({ type: 'number', description: 'For how long requests waited, as the mover saw it.' }),
+    askedBy: text,
+    watchUntil: nullable(time),
+    certificate: nullable({ type: 'object' }),
+    createdAt: time,
+    updatedAt: time,
+    endedAt: nullable(time),
+  }),
+  Moves: object({ moves: list('Move') }),
+  Refusal: object({ object: text, fault: text, fix: text }),
+  MovePlan: object({
+    kind: { enum: ['limits', 'room'] },
+    from: ref('Home'),
+    to: ref('Home'),
+    tables: { type: 'array', items: object({ name: text, rows: count, bytes: count }) },
+    rows: count,
+    bytes: count,
+    etaS: count,
+    refusals: list('Refusal'),
   }),
   RoomFailure: object({
     cluster: text,

@@ -4,14 +4,16 @@ import { type AdminClient, segment } from '../admin-client.ts'
 import { type Cli, cliOf } from '../cli.ts'
 import { confirm } from '../confirm.ts'
 import { collect, count } from '../options.ts'
+import type { SetExitCode } from '../program.ts'
 import { pairs, table } from '../table.ts'
+import { addMoveCommand } from './move.ts'
 
 const PAGE = 500
 const POLICIES = ['forward', 'redirect', 'reject'] as const
 const awayOption = (text: string) =>
   new Option('--away <policy>', `${text}; its tier's where left out`).choices(POLICIES)
 
-export function tenantsCommand(): Command {
+export function tenantsCommand(setExitCode: SetExitCode): Command {
   const tenants = new Command('tenants').description('make, find and change tenants')
 
   tenants
@@ -82,6 +84,8 @@ export function tenantsCommand(): Command {
       const admin = await cli.admin()
       show(cli, await admin.call<TenantView>('PATCH', `/tenants/${segment(slug)}`, { body: { tier, reason } }))
     })
+
+  addMoveCommand(tenants, setExitCode)
 
   tenants
     .command('set-away')

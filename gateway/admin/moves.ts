@@ -1,0 +1,108 @@
+import { Hono } from 'hono'
+import { streamSSE } from 'hono/streaming'
+import type { MovePlan } from '../../tiers/move/plan.ts'
+import { isFinal } from '../../tiers/move/states.ts'
+import type { Move } from '../../tiers/move/types.ts'
+import { logChange } from './changes.ts'
+import type { AdminContext, AdminDeps, AdminEnv } from './env.ts'
+import { bodyOf, queryOf } from './input.ts'
+import { assertThere, tenantNamed } from './named.ts'
+import { moveQuery, newMove, removal } from './shapes.ts'
+
+/** `POST /admin/v1/tenants/{slug}/moves`: begins a move, or says what it would do. */
+export function tenantMovesApi({ control, log }: AdminDeps) {
+  const app = new Hono<AdminEnv>()
+
+  app.post('/:slug/moves', async (c) => {
+    const { dryRun, reason, ...destination } = await bodyOf(c, newMove)
+    const tenant = await tenantNamed(control, c)
+    assertThere(tenant)
+    const wanted = { tenant: tenant.id, ...destination }
+    if (dryRun) return c.json(planView(await control.moves.plan(wanted)))
+    const move = await control.moves.start({ ...wanted, by: c.get('actor') })
+    logChange(log, c, {
+      action: 'tenant.move',
+      tenant,
+      reason,
+      details: { move: move.id, from: move.from, to: move.to },
+    })
+    return c.json(moveView(move), 202, { location: `/admin/v1/moves/${move.id}` })
+  })
+
+  return app
+}
+
+/** `/admin/v1/moves`: what moves are doing, and what an operator may want of them. */
+export function movesApi({ control, log }: AdminDeps) {
+  const app = new Hono<AdminEnv>()
+  const { moves } = control
+
+  app.get('/', async (c) => {
+    const { tenant, open, limit } = queryOf(c, moveQuery)
+    const tenantId = tenant === undefined ? undefined : (await control.tenant(tenant)).id
+    return c.json({ moves: (await moves.list({ tenantId, open, limit })).map(moveView) })
+  })
+
+  app.get('/:id', async (c) => c.json(moveView(await moves.get(c.req.param('id')))))
+
+  /** The move as it is, then at every change, until it has ended. */
+  app.get('/:id/events', async (c) => {
+    await moves.get(c.req.param('id'))
+    return streamSSE(c, async (out) => {
+      const gone = new AbortController()
+      out.onAbort(() => gone.abort())
+      for await (const move of moves.events(c.req.param('id'), gone.signal)) {
+        await out.writeSSE({ event: isFinal(move.state) ? 'end' : 'move', data: JSON.stringify(moveView(move)) })
+      }
+    })
+  })
+
+  for (const action of ['abort', 'rollback', 'complete'] as const) {
+    app.post(`/:id/${action}`, async (c) => {
+      const { reason } = await bodyOf(c, removal)
+      const move = await moves[action](c.req.param('id'))
+      await logged(c, action, move, reason)
+      return c.json(moveView(move), 202)
+    })
+  }
+
+  async function logged(c: AdminContext, action: string, move: Move, reason: string | undefined) {
+    const tenant = await control.tenant(move.tenantId)
+    logChange(log, c, { action: `move.${action}`, tenant, reason, details: { move: move.id, state: move.state } })
+  }
+
+  return app
+}
+
+export function moveView({
+  from,
+  to,
+  progress,
+  watchUntil,
+  createdAt,
+  updatedAt,
+  endedAt,
+  generation: _,
+  ...move
+}: Move) {
+  const { rowsTotal, rows, rowsPerSecond } = progress
+  const isCopying = move.state === 'copying' && rowsPerSecond > 0
+  return {
+    ...move,
+    from,
+    to,
+    progress: { ...progress, etaS: isCopying ? Math.ceil(Math.max(0, rowsTotal - rows) / rowsPerSecond) : null },
+    watchUntil: watchUntil?.toISOString() ?? null,
+    createdAt: createdAt.toISOString(),
+    updatedAt: updatedAt.toISOString(),
+    endedAt: endedAt?.toISOString() ?? null,
+  }
+}
+
+export type MoveView = ReturnType<typeof moveView>
+
+function planView({ from, to, kind, tables, rows, bytes, etaMs, refusals }: MovePlan) {
+  return { kind, from, to, tables, rows, bytes, etaS: Math.ceil(etaMs / 1000), refusals }
+}
+
+export type PlanView = ReturnType<typeof planView>

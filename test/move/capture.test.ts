@@ -1,0 +1,102 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import type { TenantId } from '../../tiers/types.ts'
+import { startTestSystem, type TestSystem } from '../support/system.ts'
+import { fillOdd, ODD_MIGRATIONS, runIn } from './support/odd-rows.ts'
+
+let system: TestSystem
+let run: ReturnType<typeof runIn>
+let acme: TenantId
+beforeAll(async () => {
+  const tenants = [
+    { slug: 'acme', tier: 'free', region: 'us' },
+    { slug: 'other', tier: 'free', region: 'us' },
+  ] as const
+  system = await startTestSystem({ tenants, migrationsFolder: ODD_MIGRATIONS })
+  acme = (await system.control.tenant('acme')).id
+  const opened = await system.openTenants('us')
+  await fillOdd(opened.session('acme'))
+  run = runIn(opened.session('acme'))
+  await capture(true)
+  await runIn(opened.session('other'))(`insert into "{room}".only_key values (default, 'not captured')`)
+  expect(await notes()).toEqual([])
+})
+afterAll(() => system?.close())
+beforeEach(() => sql()`delete from tenancy.notes`)
+
+const sql = () => system.control.makerOf('us-1').admin('innkeeper_shared')
+const capture = (on: boolean) => sql()`update tenancy.fence set capture = ${on} where tenant_id = ${acme}`
+async function notes(): Promise<string[]> {
+  const rows = await sql()<{ note: string }[]>`
+    select table_name || ' ' || key::text as note from tenancy.notes where tenant_id = ${acme} order by id`
+  return rows.map((r) => r.note)
+}
+
+test('an insert, a change and a removal are noted by key, and so is a key that comes again', async () => {
+  await run(`insert into "{room}".only_key values (default, 'new')`)
+  await run(`delete from "{room}".only_key where name = 'new'`)
+  await run(`insert into "{room}".only_key values (default, 'new')`)
+  expect(await notes()).toEqual(Array(3).fill('only_key {"name": "new"}'))
+})
+
+test('a changed key is noted as it was and as it is, also where a foreign key changes it', async () => {
+  await run(`update "{room}".nodes set number = 9 where area = 'Z'`)
+  const noted = await notes()
+  expect(noted).toContain('nodes {"area": "Z", "number": 1}')
+  expect(noted).toContain('nodes {"area": "Z", "number": 9}')
+  // The child that the cascade changed, and the leaf that points at it.
+  expect(noted).toContain('nodes {"area": "z", "number": 1}')
+  expect(noted.some((n) => n.startsWith('leaves'))).toBe(true)
+  await run(`update "{room}".nodes set number = 1 where area = 'Z'`)
+})
+
+test('rows that a cascade removes are noted', async () => {
+  await run(`delete from "{room}".nodes where area = 'Z'`)
+  const noted = await notes()
+  expect(noted).toContain('nodes {"area": "z", "number": 1}')
+  expect(noted.filter((n) => n.startsWith('leaves')).length).toBeGreaterThan(1)
+})
+
+test('ON CONFLICT is noted whichever way it goes', async () => {
+  await run(
+    `insert into "{room}".settings (theme) values ('light') on conflict (tenant_id) do update set theme = excluded.theme`,
+  )
+  expect(await notes()).toContain('settings {}')
+})
+
+test('what is rolled back leaves no note', async () => {
+  await expect(
+    run(`insert into "{room}".nodes (area, number, rank) values ('q', 1, 77), ('q', 2, 77)`),
+  ).rejects.toThrow()
+  expect(await notes()).toEqual([])
+})
+
+test('a tenant can neither empty a table, nor switch capture off, nor touch the notes', async () => {
+  for (const attack of [
+    `with x as (select set_config('session_replication_role', 'replica', true)) select * from x`,
+    `with x as (delete from tenancy.notes returning 1) select * from x`,
+    `with x as (update tenancy.fence set capture = false returning 1) select * from x`,
+    `select tenancy.set_fence('${'0'.repeat(8)}-0000-0000-0000-000000000000', 1, 'open', false)`,
+    `select tenancy.join_move('${'0'.repeat(8)}-0000-0000-0000-000000000000', 1)`,
+  ]) {
+    await expect(run(attack), attack).rejects.toThrow(/permission denied/)
+  }
+  await expect(run(`truncate "{room}".only_key`)).rejects.toThrow()
+  await run(
+    `select set_config('tenancy.context', tenancy_context, true) from (select current_setting('tenancy.context') as tenancy_context) c`,
+  )
+  await run(`insert into "{room}".only_key values (default, 'still')`)
+  expect(await notes()).toEqual(['only_key {"name": "still"}'])
+})
+
+test('the mover’s setting shows a tenant nothing', async () => {
+  const [row] =
+    await run(`with s as materialized (select set_config('tenancy.move', gen_random_uuid()::text, true) as x)
+    select count(*)::int as n from "{room}".only_key, s where tenant_id <> tenancy.tenant_id()`)
+  expect(row!.n).toBe(0)
+})
+
+test('nobody is captured: nothing is noted', async () => {
+  await capture(false)
+  await run(`insert into "{room}".only_key values (default, 'quiet')`)
+  expect(await notes()).toEqual([])
+})

@@ -1,0 +1,24 @@
+import { startTestSystem, type TestSystem, type TestSystemOptions, type TestTenant } from '../../support/system.ts'
+
+/** What lasts for others' sake is short here, and a machine that is busy gets its time. */
+export const QUICK = { quarantineMs: 700, watchPassMs: 200, deadlineMs: 2_000, drainMs: 600 }
+
+/** One region with two clusters, each on a server of its own: so that every pair of isolation models can be moved between. */
+export function startTwoClusters(
+  tenants: readonly TestTenant[],
+  options: Partial<TestSystemOptions> = {},
+): Promise<TestSystem> {
+  return startTestSystem({
+    moveSettings: QUICK,
+    ...options,
+    // The second server is known to the environment as the other region's.
+    regions: ['us', 'eu'],
+    tenants,
+    configure(input) {
+      const { us, eu } = input.regions
+      return { ...input, regions: { us: { ...us!, clusters: { ...us!.clusters, 'us-2': eu!.clusters['eu-1']! } } } }
+    },
+  })
+}
+
+export const TIER_OF = { shared: 'free', schema: 'pro', database: 'enterprise' } as const

@@ -1,0 +1,44 @@
+import type { AdminSql } from '../pg/admin.ts'
+import { quoteIdent } from '../quote.ts'
+
+/** By the event, which rows it shows a statement-level trigger. A trigger for several events could be shown none. */
+const EVENTS = {
+  insert: 'referencing new table as new_rows',
+  update: 'referencing old table as old_rows new table as new_rows',
+  delete: 'referencing old table as old_rows',
+} as const
+
+interface KeyedTable {
+  readonly name: string
+  /** Of the primary key, without `tenant_id`. */
+  readonly key: string[]
+}
+
+/**
+ * Puts the triggers on every table of a room that note what changes while its tenant is moved. They are there at all
+ * times and the same in every room: switching capture on is a flag in one row, and no lock on a table that others use.
+ */
+export async function captureChanges(tx: AdminSql, room: string, references: readonly string[]): Promise<void> {
+  const tables = await tx<KeyedTable[]>`
+    select c.relname as name, array(
+        select a.attname::text from unnest(i.indkey::int2[]) with ordinality as k(number, place)
+        join pg_attribute a on a.attrelid = c.oid and a.attnum = k.number
+        where a.attname <> 'tenant_id' order by k.place) as key
+    from pg_class c join pg_index i on i.indrelid = c.oid and i.indisprimary
+    where c.relnamespace = ${room}::regnamespace and c.relkind in ('r', 'p') and not c.relispartition
+      and c.relname <> all (${[...references]})
+    order by 1`
+  for (const { name, key } of tables) {
+    const table = `${quoteIdent(room)}.${quoteIdent(name)}`
+    const [literals] = await tx<{ args: string }[]>`
+      select coalesce(string_agg(quote_literal(k), ', '), '') as args from unnest(${key}::text[]) k`
+    for (const [event, rows] of Object.entries(EVENTS)) {
+      const trigger = `innkeeper_capture_${event}`
+      await tx.unsafe(
+        `create or replace trigger ${trigger} after ${event} on ${table} ${rows}
+           for each statement execute function tenancy.capture(${literals!.args})`,
+      )
+      await tx.unsafe(`alter table ${table} enable always trigger ${trigger}`)
+    }
+  }
+}

@@ -1,0 +1,101 @@
+import { quoteIdent } from '../quote.ts'
+import type { RoomTable } from './catalogue.ts'
+import { AS_MOVER, beginRead, beginWrite, type Side } from './side.ts'
+import { copiedColumns, DIRTY, ensureStaging, KEYS, stageOf } from './staging.ts'
+
+export interface Pass {
+  /** Notes that were read and are gone now. */
+  readonly notes: number
+  readonly rows: number
+  readonly tookMs: number
+}
+
+/** What may be done while the pass's snapshot is still open: both sides are the same then, to the last row. */
+export type AtSnapshot = () => Promise<void>
+
+/**
+ * One pass: reads the notes and the current rows that they name in one snapshot at the source, and applies them in one
+ * transaction at the target: all noted keys are removed, and what is there now is put in. Afterwards the target equals that
+ * snapshot, so unique keys that were swapped fit, and so do foreign keys.
+ *
+ * It commits at the target first. Then it deletes at the source exactly the notes that its snapshot shows it, and a pass
+ * that was killed in between is only done again.
+ */
+export async function applyPass(
+  source: Side,
+  target: Side,
+  tables: readonly RoomTable[],
+  atSnapshot?: AtSnapshot,
+): Promise<Pass> {
+  const started = performance.now()
+  const [from, to] = await Promise.all([source.client(), target.client()])
+  await ensureStaging(to, target, tables)
+  return from.transaction(beginRead(source), async () => {
+    const noted = await from.query<{ table_name: string; notes: number }>(
+      `select table_name, count(*)::float8 as notes from tenancy.notes where tenant_id = $1 group by 1`,
+      [source.tenant],
+    )
+    const touched = tables.filter((t) => noted.some((n) => n.table_name === t.name))
+    const notes = noted.reduce((sum, n) => sum + n.notes, 0)
+    let rows = 0
+    if (touched.length > 0) {
+      await to.transaction(beginWrite(target), async () => {
+        rows = await applyNotes(source, target, touched)
+      })
+    }
+    await atSnapshot?.()
+    if (notes > 0) await from.query('delete from tenancy.notes where tenant_id = $1', [source.tenant])
+    return { notes, rows, tookMs: performance.now() - started }
+  })
+}
+
+async function applyNotes(source: Side, target: Side, touched: readonly RoomTable[]): Promise<number> {
+  const [from, to] = await Promise.all([source.client(), target.client()])
+  let rows = 0
+  await from.copyTo(
+    `copy (select distinct table_name, key from tenancy.notes where tenant_id = '${source.tenant}') to stdout`,
+    to,
+    `copy ${KEYS} (table_name, key) from stdin`,
+  )
+  for (const table of touched) {
+    const noted = `select distinct key from tenancy.notes where tenant_id = '${source.tenant}' and table_name = ${text(table.name)}`
+    const copied = await from.copyTo(
+      `copy (select ${copiedColumns(table, 't.')} from (${noted}) n cross join lateral ${rowOf(source, table, 'n.key')} t)
+       to stdout (format binary)`,
+      to,
+      `copy ${stageOf(table)} (${copiedColumns(table)}) from stdin (format binary)`,
+    )
+    rows += copied.rows
+  }
+  // All deletes before all inserts, and one table after the other: the order is nobody's concern without foreign keys.
+  await to.script(`${AS_MOVER};
+    ${touched
+      .map(
+        (t) => `delete from ${target.table(t.name)} d using (
+            select t.place from ${KEYS} k cross join lateral ${rowOf(target, t, 'k.key', 'r.ctid as place')} t where k.table_name = ${text(t.name)}) old
+          where d.ctid = old.place;`,
+      )
+      .join('\n')}
+    ${touched
+      .map(
+        (t) => `insert into ${target.table(t.name)} (${copiedColumns(t)}) overriding system value
+          select ${copiedColumns(t)} from ${stageOf(t)};`,
+      )
+      .join('\n')}
+    insert into ${DIRTY} select table_name, key from ${KEYS};
+    reset role`)
+  return rows
+}
+
+/**
+ * The row that a note's key names, or its place in the table. The limit makes the planner look each key up by the primary key: left
+ * to itself it reads all rows of the tenant where it knows nothing of the keys, which are in a table made a moment ago.
+ */
+export function rowOf(side: Side, table: RoomTable, key: string, what = 'r.*'): string {
+  const same = table.key.map((c) => `and r.${quoteIdent(c.name)} = (${key} ->> ${text(c.name)})::${c.type}`).join(' ')
+  return `(select ${what} from ${side.table(table.name)} r where r.tenant_id = '${side.tenant}' ${same} limit 1)`
+}
+
+export function text(value: string): string {
+  return `'${value.replaceAll("'", "''")}'`
+}

@@ -1,0 +1,92 @@
+import type postgres from 'postgres'
+import type { KeyAdmin } from '../keys/admin.ts'
+import type { RoomMaker } from '../rooms/maker.ts'
+import type { RoomSequence, RoomTable } from './catalogue.ts'
+import type { Side } from './side.ts'
+import type { MoveEvent } from './states.ts'
+import type { Lease, MovePatch, MoveStore } from './store.ts'
+import type { Move, MoveProgress, MoveRequest } from './types.ts'
+
+/** How long things may take, and how often they are tried. Times in milliseconds. */
+export interface MoveSettings {
+  readonly leaseMs: number
+  /** How long the tenant's running transactions are waited for, while new ones are parked. */
+  readonly drainMs: number
+  /** From the first parked request to the flip. */
+  readonly deadlineMs: number
+  readonly attemptsMax: number
+  /** Between attempts. */
+  readonly retryMs: number
+  /** Notes that are few enough for the cut-over. */
+  readonly lagMax: number
+  /** Rows that are few enough to be compared during the pause. */
+  readonly dirtyMax: number
+  readonly passesMax: number
+  readonly watchMs: number
+  /** Between passes of the reverse stream. */
+  readonly watchPassMs: number
+  /** How long a room that was left stays as it is, shut, so that gateways that hear of the move late are only sent on. */
+  readonly quarantineMs: number
+  /** Of a copy, in rows per second; null for as fast as it goes. */
+  readonly rowsPerSecondMax: number | null
+}
+
+export const MOVE_SETTINGS: MoveSettings = {
+  leaseMs: 4_000,
+  drainMs: 250,
+  deadlineMs: 500,
+  attemptsMax: 60,
+  retryMs: 300,
+  lagMax: 500,
+  dirtyMax: 5_000,
+  passesMax: 200,
+  watchMs: 24 * 3_600_000,
+  watchPassMs: 1_000,
+  quarantineMs: 3_000,
+  rowsPerSecondMax: null,
+}
+
+/** A place in a move, for tests that kill or disturb it there. */
+export type MoveHook = (point: string, ctx: MoveContext) => Promise<void> | void
+
+/** What a state's work is given: one move, under one lease. */
+export interface MoveContext {
+  readonly move: Move
+  readonly lease: Lease
+  readonly settings: MoveSettings
+  /** Of the control database. */
+  readonly sql: postgres.Sql
+  readonly store: MoveStore
+  /** Where the tenant was when the move was asked for. */
+  readonly source: Side
+  readonly target: Side
+  makerOf(cluster: string): RoomMaker
+  /** The API keys' store of a region. */
+  keysOf(region: string): KeyAdmin
+  tables(): Promise<readonly RoomTable[]>
+  sequences(): Promise<readonly RoomSequence[]>
+  progress(change: Partial<MoveProgress>): void
+  /** What an operator asked for, as of the last heartbeat. */
+  asked(): MoveRequest | null
+  /** Aborts when the lease is lost or the process closes. */
+  readonly signal: AbortSignal
+  hook(point: string): Promise<void>
+}
+
+export interface Outcome {
+  /** `again`: the same state once more, after the wait. */
+  readonly event: MoveEvent | 'again'
+  readonly patch?: MovePatch
+  /** The transition was made together with the directory. */
+  readonly flipped?: boolean
+  /** To wait before the next state's work, in milliseconds. */
+  readonly waitMs?: number
+}
+
+export type Step = (ctx: MoveContext) => Promise<Outcome>
+
+/** The two ends in the direction in which rows flow. */
+export interface Flow {
+  readonly source: Side
+  readonly target: Side
+}

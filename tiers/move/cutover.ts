@@ -1,0 +1,106 @@
+import { applyPass } from './apply.ts'
+import type { Flow, MoveContext, Outcome } from './context.ts'
+import { changeFence, openRoom, Undrained } from './fence.ts'
+import { flip } from './flip.ts'
+import { continueSequences } from './sequences.ts'
+import { next } from './states.ts'
+import { Overtaken } from './store.ts'
+import type { Home } from './types.ts'
+import { Differs, verifyDirty } from './verify.ts'
+
+export interface CutOver {
+  readonly flow: Flow
+  readonly home: Home
+  /** Whether what is written at the new home is noted from the first write on. */
+  readonly capture: boolean
+  /** Which of the two homes in the move's row is the new one. */
+  readonly end: 'origin' | 'destination'
+}
+
+/**
+ * One attempt at the cut-over. Each step is committed before the next: the source is fenced; the last changes, the
+ * sequences and what has changed since the verification are brought over and compared; the target is opened at an epoch
+ * that was never used; the directory is flipped. Up to the flip the attempt can be called off, by a compare-and-set on the
+ * same state, and the source opened again: then no request has failed, and none has been served by the target.
+ */
+export async function cutOver(ctx: MoveContext, { flow, home, capture, end }: CutOver): Promise<Outcome> {
+  const { move, settings, lease } = ctx
+  const attempts = move.attempts + 1
+  const postponed = (reason: string): Outcome =>
+    attempts >= settings.attemptsMax
+      ? { event: 'given_up', patch: { attempts, reason: `gave up after ${attempts} attempts: ${reason}` } }
+      : { event: 'postponed', patch: { attempts, reason }, waitMs: settings.retryMs }
+
+  await bringKeys(ctx, end)
+  const epoch = await nextEpoch(ctx, end)
+  await ctx.hook('before_fence')
+  const started = performance.now()
+  const elapsed = () => performance.now() - started
+  try {
+    await within(settings.deadlineMs, async () => {
+      await changeFence(flow.source, { state: 'fenced', capture: false }, settings.drainMs)
+      await ctx.hook('fenced')
+      await applyPass(flow.source, flow.target, await ctx.tables())
+      await ctx.hook('drained')
+      await continueSequences(flow.source, flow.target, await ctx.sequences())
+      const compared = await verifyDirty(flow.source, flow.target, await ctx.tables(), settings.dirtyMax)
+      if (compared === null) throw new Late('too much changed since the verification')
+      await ctx.hook('compared')
+      await openRoom(flow.target, epoch, capture)
+      await ctx.hook('opened')
+    })
+  } catch (error) {
+    if (error instanceof Differs || error instanceof Overtaken) throw error
+    if (error instanceof Undrained || error instanceof Late) return postponed(error.message)
+    // Whatever it was, the source can serve on; an error that stays ends the move after so many attempts.
+    return postponed(`the cut-over failed: ${(error as Error).message}`)
+  }
+  const pauseMs = elapsed()
+  const to = next(move.state, 'done')!
+  await flip(ctx.sql, lease, {
+    from: move.state,
+    to,
+    pauseMs,
+    home: { ...home, placement: { ...home.placement, epoch } },
+  })
+  await ctx.hook('flipped')
+  return { event: 'done', flipped: true, patch: { pauseMs: elapsed(), attempts } }
+}
+
+/** API keys are their region's own: the new home's knows the tenant's before it is served there. */
+async function bringKeys({ move, keysOf }: MoveContext, end: 'origin' | 'destination'): Promise<void> {
+  if (move.from.region === move.to.region) return
+  const [from, to] = end === 'destination' ? [move.from, move.to] : [move.to, move.from]
+  await keysOf(from.region).copyTo(keysOf(to.region), move.tenantId)
+}
+
+class Late extends Error {}
+
+/** Stops waiting for the work when the time is over. What still runs of it can do no harm: it never reaches the flip. */
+async function within(ms: number, work: () => Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Late(`it took longer than ${ms} ms`)), ms)
+  })
+  const running = work()
+  running.catch(() => {})
+  try {
+    await Promise.race([running, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** Each attempt has an epoch of its own, written down before anything is opened at it. */
+async function nextEpoch({ sql, lease, move }: MoveContext, end: 'origin' | 'destination'): Promise<number> {
+  const column = sql(end)
+  const [row] = await sql<{ epoch: number }[]>`
+    with given as (
+      update tenants set epoch_last = epoch_last + 1 where id = ${move.tenantId} returning epoch_last
+    )
+    update moves set ${column} = jsonb_set(${column}, '{placement,epoch}', to_jsonb((select epoch_last from given)))
+    where id = ${lease.id} and state = ${move.state} and lease_owner = ${lease.owner} and generation = ${lease.generation}
+    returning (select epoch_last::float8 from given) as epoch`
+  if (row === undefined) throw new Overtaken()
+  return row.epoch
+}

@@ -1,0 +1,75 @@
+import { beginBooks, type Side } from './side.ts'
+
+/** PostgreSQL's codes for a lock that did not come in time. */
+const LOCK_TIMEOUT = '55P03'
+
+const LOCK_CLASS = 1_229_868_619
+
+/** A transaction of the tenant's outlived the bound: the attempt gives way, not the transaction. */
+export class Undrained extends Error {
+  constructor(boundMs: number) {
+    super(`a transaction of the tenant's ran for longer than the ${boundMs} ms that its end was waited for`)
+    this.name = 'Undrained'
+  }
+}
+
+export interface FenceChange {
+  readonly state?: 'open' | 'fenced'
+  readonly capture?: boolean
+}
+
+/**
+ * Changes the fence while nobody is inside: waits for the tenant's transactions to end, keeps new ones out meanwhile, and
+ * commits. What comes after has a snapshot that holds all that was ever committed before it.
+ *
+ * @throws Undrained when a transaction outlives the bound; nothing was changed then
+ */
+export async function changeFence(side: Side, change: FenceChange, boundMs: number): Promise<void> {
+  const client = await side.client()
+  const state = change.state === undefined ? 'null' : `'${change.state}'`
+  const capture = change.capture ?? 'null'
+  try {
+    // One round trip. The commit waits for replicas where the server is set up so, whatever the session's default is.
+    await client.atomically(`${beginBooks(side)}
+      set local synchronous_commit = on;
+      set local lock_timeout = ${Math.max(1, Math.round(boundMs))};
+      select pg_advisory_xact_lock(${LOCK_CLASS}, uuid_hash('${side.tenant}'));
+      select tenancy.set_fence('${side.tenant}', ${side.placement.epoch}, ${state}, ${capture});
+      commit`)
+  } catch (error) {
+    if ((error as { code?: string }).code === LOCK_TIMEOUT) throw new Undrained(boundMs)
+    throw error
+  }
+}
+
+/** Opens a room at an epoch that it never had. With capture on, so that there is a way back from the first write. */
+export async function openRoom(side: Side, epoch: number, capture: boolean): Promise<void> {
+  const client = await side.client()
+  await client.atomically(`${beginBooks(side)}
+    set local synchronous_commit = on;
+    insert into tenancy.fence (tenant_id, epoch, state, capture, room)
+    values ('${side.tenant}', ${epoch}, 'open', ${capture}, '${side.placement.schema}')
+    on conflict (tenant_id) do update set epoch = excluded.epoch, state = 'open', capture = excluded.capture,
+      room = excluded.room, changed_at = now() where fence.epoch <= excluded.epoch;
+    commit`)
+}
+
+/** Closes a room that was opened, or was about to be, and never flipped to. Nobody can be inside. */
+export async function closeRoom(side: Side): Promise<void> {
+  await inBooks(side, `update tenancy.fence set state = 'fenced', capture = false where tenant_id = '${side.tenant}'`)
+}
+
+/** Lets the tenant in again where it never left, and goes on noting what it changes. */
+export async function reopenRoom(side: Side): Promise<void> {
+  await inBooks(
+    side,
+    `update tenancy.fence set state = 'open', capture = true, changed_at = now()
+     where tenant_id = '${side.tenant}' and epoch = ${side.placement.epoch} and state = 'fenced'`,
+  )
+}
+
+/** At this mover's generation or not at all: one that wakes up late must not open what its successor has shut. */
+export async function inBooks(side: Side, statements: string): Promise<void> {
+  const client = await side.client()
+  await client.transaction(beginBooks(side), () => client.script(statements))
+}

@@ -1,0 +1,125 @@
+import { applyPass } from './apply.ts'
+import type { Flow, MoveContext, Outcome } from './context.ts'
+import { copyRows } from './copy.ts'
+import { cutOver } from './cutover.ts'
+import { changeFence, Undrained } from './fence.ts'
+import { announce } from './prepare.ts'
+import { retreat } from './retreat.ts'
+import type { TableProof } from './types.ts'
+import { forgetDirty, verifyAll } from './verify.ts'
+
+/** The states before the flip, one function each. Each may be begun again after a crash anywhere in it. */
+
+export async function plan(): Promise<Outcome> {
+  return { event: 'done' }
+}
+
+/** Makes the target room, shut; then switches capture on, which is committed before the first snapshot of the copy. */
+export async function prepare(ctx: MoveContext): Promise<Outcome> {
+  const { target, source } = ctx
+  await ctx.makerOf(target.placement.cluster).prepareRoom(target.placement)
+  await ctx.hook('room_made')
+  await announce(ctx.makerOf(target.placement.cluster), target)
+  await requireEmpty(ctx)
+  try {
+    await changeFence(source, { capture: true }, ctx.settings.drainMs)
+  } catch (error) {
+    if (!(error instanceof Undrained)) throw error
+    return tryAgain(ctx, error)
+  }
+  return { event: 'done', patch: { attempts: 0 } }
+}
+
+/** A room in the pool is known by the tenant alone: rows of another time there would become the tenant's. */
+async function requireEmpty({ target, tables }: MoveContext): Promise<void> {
+  const client = await target.client()
+  for (const table of await tables()) {
+    const found = await client.query(`select from ${target.table(table.name)} where tenant_id = $1 limit 1`, [
+      target.tenant,
+    ])
+    if (found.length > 0) throw new Error(`there are rows of this tenant in ${table.name} at the target already`)
+  }
+}
+
+async function tryAgain({ move, settings, store, lease }: MoveContext, error: Error): Promise<Outcome> {
+  const attempts = move.attempts + 1
+  if (attempts >= settings.attemptsMax) throw new Error(`gave up after ${attempts} attempts: ${error.message}`)
+  await store.patch(lease, { attempts, reason: error.message })
+  return { event: 'again', patch: { attempts }, waitMs: settings.retryMs }
+}
+
+export async function copy(ctx: MoveContext): Promise<Outcome> {
+  const { settings } = ctx
+  const started = performance.now()
+  let { rows, bytes } = await copiedBefore(ctx)
+  let here = 0
+  await copyRows(ctx.source, ctx.target, await ctx.tables(), {
+    onChunk(chunkRows, chunkBytes) {
+      rows += chunkRows
+      bytes += chunkBytes
+      here += chunkRows
+      ctx.progress({ rows, bytes, rowsPerSecond: Math.round(here / ((performance.now() - started) / 1000)) })
+    },
+    async mayGoOn() {
+      ctx.signal.throwIfAborted()
+      if (ctx.asked() === 'abort') throw new Asked()
+      await ctx.hook('chunk')
+      const ahead =
+        settings.rowsPerSecondMax === null ? 0 : here / settings.rowsPerSecondMax - (performance.now() - started) / 1000
+      if (ahead > 0) await new Promise((resolve) => setTimeout(resolve, ahead * 1000))
+    },
+  })
+  return { event: 'done' }
+}
+
+/** An operator wants the move to end. */
+export class Asked extends Error {
+  constructor() {
+    super('an operator asked for it')
+  }
+}
+
+async function copiedBefore({ target }: MoveContext): Promise<{ rows: number; bytes: number }> {
+  const [row] = await (await target.client()).query<{ rows: number; bytes: number }>(
+    `select coalesce(sum(rows), 0)::float8 as rows, coalesce(sum(bytes), 0)::float8 as bytes
+     from tenancy.move_tables where move = $1`,
+    [target.move],
+  )
+  return row!
+}
+
+/** Passes until what is left is little, or does not get less. */
+export async function catchUp(ctx: MoveContext, flow: Flow): Promise<Outcome> {
+  await retreat(flow)
+  let passes = 0
+  for (;;) {
+    ctx.signal.throwIfAborted()
+    const pass = await applyPass(flow.source, flow.target, await ctx.tables())
+    passes++
+    ctx.progress({ lag: pass.notes, passes: ctx.move.progress.passes + passes })
+    await ctx.hook('pass')
+    if (pass.notes <= ctx.settings.lagMax) return { event: 'done' }
+    if (ctx.asked() === 'abort') throw new Asked()
+    if (passes >= ctx.settings.passesMax)
+      throw new Error(`the source changes faster than it can be followed: ${pass.notes} notes`)
+  }
+}
+
+/** A last pass, and under its snapshot every row of both sides. */
+export async function verify(ctx: MoveContext, flow: Flow): Promise<Outcome> {
+  const tables = await ctx.tables()
+  let proofs: TableProof[] = []
+  await applyPass(flow.source, flow.target, tables, async () => {
+    await ctx.hook('applied')
+    proofs = await verifyAll(flow.source, flow.target, tables)
+  })
+  await forgetDirty(flow.target)
+  // What came in while the rows were hashed, so that the pause is not spent on it.
+  await applyPass(flow.source, flow.target, tables)
+  const rows = proofs.reduce((sum, p) => sum + p.rows, 0)
+  return { event: 'done', patch: { certificate: { tables: proofs, rows, verifiedAt: new Date().toISOString() } } }
+}
+
+export function cutOverForward(ctx: MoveContext): Promise<Outcome> {
+  return cutOver(ctx, { flow: ctx, home: ctx.move.to, capture: true, end: 'destination' })
+}

@@ -1,0 +1,100 @@
+import type { Socket } from 'node:net'
+import pg from 'pg'
+import { InnkeeperError } from '../errors.ts'
+import { type Copied, copyBetween } from './copy-stream.ts'
+
+/** What every row's text must look like on both sides, whatever the servers' defaults are. */
+const SESSION = `set datestyle = 'ISO, MDY'; set intervalstyle = 'postgres'; set timezone = 'UTC'; set extra_float_digits = 1;
+  set bytea_output = 'hex'; set statement_timeout = 0; set idle_in_transaction_session_timeout = '60s'; set jit = off;
+  set client_encoding = 'UTF8'; set default_transaction_isolation = 'read committed'; set search_path = pg_catalog, pg_temp`
+
+export interface MoverClientOptions {
+  readonly url: string
+  readonly database: string
+  readonly tls: 'off' | 'verify-full'
+  /** By which a takeover finds what its predecessor left running. */
+  readonly applicationName: string
+}
+
+/**
+ * One connection of a mover, used by one task at a time. It is not one of a pool: what a transaction sets and the
+ * temporary tables that it fills live as long as the connection, and a lost connection is a lost attempt.
+ */
+export interface MoverClient {
+  query<Row extends object = Record<string, unknown>>(text: string, params?: readonly unknown[]): Promise<Row[]>
+  /** Several statements without parameters in one round trip. */
+  script(text: string): Promise<void>
+  /** The same, from BEGIN to COMMIT: rolled back where one of them fails. */
+  atomically(text: string): Promise<void>
+  /** Runs the work between BEGIN and COMMIT. */
+  transaction<T>(begin: string, work: () => Promise<T>): Promise<T>
+  /** Streams a COPY TO STDOUT here into a COPY FROM STDIN there. */
+  copyTo(out: string, target: MoverClient, into: string): Promise<Copied>
+  readonly raw: pg.Client
+  close(): Promise<void>
+}
+
+/** @throws InnkeeperError `cluster_unavailable` */
+export async function openMoverClient(options: MoverClientOptions): Promise<MoverClient> {
+  const url = new URL(options.url)
+  url.pathname = `/${encodeURIComponent(options.database)}`
+  const raw = new pg.Client({
+    connectionString: url.href,
+    connectionTimeoutMillis: 10_000,
+    keepAlive: true,
+    application_name: options.applicationName,
+    ...(options.tls === 'verify-full' ? { ssl: { rejectUnauthorized: true } } : {}),
+  })
+  // Whoever uses the connection gets the same error from its statement.
+  raw.on('error', () => {})
+  try {
+    await raw.connect()
+    await raw.query(SESSION)
+  } catch (cause) {
+    raw.end().catch(() => {})
+    throw new InnkeeperError('cluster_unavailable', `No connection to ${options.database}`, {
+      cause,
+      retryAfterMs: 1_000,
+    })
+  }
+  const client: MoverClient = {
+    raw,
+    async query<Row extends object>(text: string, params: readonly unknown[] = []) {
+      return (await raw.query<Row>(text, [...params])).rows
+    },
+    async script(text) {
+      await raw.query(text)
+    },
+    async atomically(text) {
+      try {
+        await raw.query(text)
+      } catch (error) {
+        await raw.query('rollback').catch(() => {})
+        throw error
+      }
+    },
+    async transaction(begin, work) {
+      try {
+        await raw.query(begin)
+        const value = await work()
+        const { command } = await raw.query('commit')
+        if (command !== 'COMMIT') throw new Error(`the server answered ${command} to commit`)
+        return value
+      } catch (error) {
+        await raw.query('rollback').catch(() => {})
+        throw error
+      }
+    },
+    copyTo: (out, target, into) => copyBetween(raw, out, target.raw, into),
+    async close() {
+      // A statement that hangs would hold the connection, and what it has locked, for as long as it likes.
+      const cut = setTimeout(
+        () => (raw as unknown as { connection: { stream: Socket } }).connection.stream.destroy(),
+        500,
+      )
+      await raw.end().catch(() => {})
+      clearTimeout(cut)
+    },
+  }
+  return client
+}

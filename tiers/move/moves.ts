@@ -1,0 +1,233 @@
+import { EventEmitter } from 'node:events'
+import postgres from 'postgres'
+import type { ClusterConfig, Config } from '../../config/index.ts'
+import type { TenantRecord, TenantStore } from '../control/tenant-store.ts'
+import { InnkeeperError } from '../errors.ts'
+import type { KeyAdmin } from '../keys/admin.ts'
+import type { MigrationFile } from '../migrate/files.ts'
+import type { RoomMaker } from '../rooms/maker.ts'
+import type { TenantId } from '../types.ts'
+import { MOVE_SETTINGS, type MoveHook, type MoveSettings } from './context.ts'
+import { type Destination, destinationOf, type MovePlan } from './plan.ts'
+import { assertNothingRefused, preflight } from './preflight.ts'
+import { type MoveRunner, startRunner } from './runner.ts'
+import { isBeforeFlip, isFinal, type MoveState } from './states.ts'
+import { type MoveFilter, moveStore } from './store.ts'
+import type { Move, MoveRequest } from './types.ts'
+import { withoutMoves } from './without-moves.ts'
+
+export interface StartMove extends Destination {
+  readonly tenant: string
+  readonly by: string
+}
+
+/** Moves of tenants, for the control plane. Whoever has `run` called works on all of them, several at a time. */
+export interface Moves {
+  /** What a move would do, and everything that would stop it. Changes nothing. */
+  plan(wanted: Omit<StartMove, 'by'>): Promise<MovePlan>
+  /**
+   * Begins a move; it goes on in the background. A tier within the same model and place is a matter of limits and done at
+   * once. A tenant that is still watched after an earlier move has that one completed first.
+   *
+   * @throws InnkeeperError `conflict` naming everything that stops it, `invalid_request`, `tenant_not_found`
+   */
+  start(wanted: StartMove): Promise<Move>
+  /** @throws InnkeeperError `not_found` */
+  get(id: string): Promise<Move>
+  list(filter?: Partial<MoveFilter>): Promise<Move[]>
+  /** Before the flip only. @throws InnkeeperError `conflict` after it */
+  abort(id: string): Promise<Move>
+  /** After the flip, while it is watched. @throws InnkeeperError `conflict` otherwise */
+  rollback(id: string): Promise<Move>
+  complete(id: string): Promise<Move>
+  /** The move as it is, then at every change, until it has ended. */
+  events(id: string, signal?: AbortSignal): AsyncGenerator<Move>
+  /** Waits until the move is in one of the states, or has ended. */
+  reached(id: string, ...states: MoveState[]): Promise<Move>
+  /** @throws InnkeeperError `conflict` where the tenant has a move that has not ended */
+  assertNone(tenant: TenantId): Promise<void>
+  /**
+   * Runs a change of every room while no move can begin: both sides of a move must have the same tables.
+   * @throws InnkeeperError `conflict` naming the tenants that are being moved, or watched after a move
+   */
+  without<T>(work: () => Promise<T>): Promise<T>
+  /** Works on moves from now on, until closed. */
+  run(hook?: MoveHook): MoveRunner
+  close(): Promise<void>
+}
+
+export interface MovesOptions {
+  readonly config: Config
+  readonly tenants: TenantStore
+  readonly settings?: Partial<MoveSettings>
+  tenant(slugOrId: string): Promise<TenantRecord>
+  makerOf(cluster: string): RoomMaker
+  keysOf(region: string): KeyAdmin
+  migrations(): Promise<readonly MigrationFile[]>
+  onError?(error: Error, move: Move | null): void
+}
+
+const AT_ONCE = 4
+const POLL_MS = 500
+const FOLLOW_MS = 250
+
+export function createMoves(options: MovesOptions): Moves {
+  const { config, tenants, makerOf } = options
+  // A client of its own: another layer's changes to how values are written and read are not for this one, and a heartbeat
+  // does not wait for a connection behind other work.
+  const sql = postgres(config.controlUrl, {
+    max: 6,
+    onnotice: () => {},
+    connection: { application_name: 'innkeeper-moves' },
+  })
+  const settings = { ...MOVE_SETTINGS, ...options.settings }
+  const store = moveStore(sql)
+  const changes = new EventEmitter().setMaxListeners(0)
+  const runners = new Set<MoveRunner>()
+  const clusterOf = (name: string) => clusterNamed(config, name)
+  const wake = () => {
+    for (const runner of runners) runner.wake()
+  }
+
+  const survey = async (wanted: Omit<StartMove, 'by'>) => {
+    const tenant = await options.tenant(wanted.tenant)
+    const [row] = await sql<
+      { epoch: number }[]
+    >`select (epoch_last + 1)::float8 as epoch from tenants where id = ${tenant.id}`
+    const chosen = destinationOf(config, tenant, wanted, row!.epoch, await tenants.load())
+    return { tenant, ...chosen }
+  }
+  const inspect = async (tenant: TenantRecord, from: Move['from'], to: Move['to']) =>
+    preflight({ files: await options.migrations(), makerOf, clusterOf }, tenant.id, from, to)
+
+  const get = async (id: string) => {
+    const found = UUID.test(id) ? await store.get(id) : null
+    if (found !== null) return found
+    throw new InnkeeperError('not_found', `There is no move "${id}"`)
+  }
+  const ask = async (id: string, request: MoveRequest, may: (state: MoveState) => boolean) => {
+    const move = await get(id)
+    if (!may(move.state)) {
+      throw new InnkeeperError('conflict', `The move is ${move.state}: ${request} has no place there`)
+    }
+    const asked = (await store.request(id, request)) ?? move
+    wake()
+    return asked
+  }
+  const events = async function* (id: string, signal?: AbortSignal) {
+    let last = ''
+    for (;;) {
+      const move = await get(id)
+      const seen = JSON.stringify([move.state, move.progress, move.reason, move.attempts])
+      if (seen !== last) yield move
+      last = seen
+      if (isFinal(move.state) || signal?.aborted) return
+      await nextChange(changes, id, FOLLOW_MS)
+    }
+  }
+  const reached = async (id: string, ...states: MoveState[]) => {
+    for await (const move of events(id)) if (states.includes(move.state) || isFinal(move.state)) return move
+    return get(id)
+  }
+
+  return {
+    async plan(wanted) {
+      const { tenant, from, to, kind } = await survey(wanted)
+      if (kind === 'limits') return { from, to, kind, tables: [], rows: 0, bytes: 0, etaMs: 0, refusals: [] }
+      const { refusals, tables } = await inspect(tenant, from, to)
+      const rows = tables.reduce((sum, t) => sum + t.rows, 0)
+      const bytes = tables.reduce((sum, t) => sum + t.bytes, 0)
+      return { from, to, kind, tables, rows, bytes, etaMs: Math.round(1_500 + rows / ROWS_PER_MS), refusals }
+    },
+    async start(wanted) {
+      const { id } = await options.tenant(wanted.tenant)
+      const [before] = await store.list({ tenantId: id, open: true, limit: 1 })
+      if (before?.state === 'watching' && (await survey(wanted)).kind === 'room') {
+        await ask(before.id, 'complete', (s) => s === 'watching')
+        await reached(before.id, 'completed')
+      }
+      return tenants.exclusively(id, async () => {
+        const { tenant, from, to, kind } = await survey(wanted)
+        if (kind === 'limits') {
+          await tenants.setTier(id, to.tier)
+          return store.insert({ tenantId: id, from, to, askedBy: wanted.by, state: 'completed' })
+        }
+        const { refusals, tables } = await inspect(tenant, from, to)
+        assertNothingRefused(refusals)
+        const rowsTotal = tables.reduce((sum, t) => sum + t.rows, 0)
+        const move = await store.begin({ tenantId: id, from, to, askedBy: wanted.by, rowsTotal })
+        wake()
+        return move
+      })
+    },
+    get,
+    list: ({ tenantId, open, limit = 100 } = {}) => store.list({ tenantId, open, limit }),
+    abort: (id) => ask(id, 'abort', (s) => isBeforeFlip(s) || s === 'aborting'),
+    rollback: (id) => ask(id, 'rollback', (s) => s === 'watching'),
+    complete: (id) => ask(id, 'complete', (s) => s === 'watching'),
+    events,
+    reached,
+    async assertNone(tenant) {
+      const [open] = await store.list({ tenantId: tenant, open: true, limit: 1 })
+      if (open === undefined) return
+      throw new InnkeeperError('conflict', `The tenant is being moved: ${open.state}`, {
+        details: `move ${open.id}`,
+        hint: 'Complete the move, or abort it, first.',
+      })
+    },
+    without: (work) => withoutMoves(sql, store, work),
+    run(hook) {
+      const runner = startRunner({
+        sql,
+        store,
+        settings,
+        makerOf,
+        keysOf: options.keysOf,
+        clusterOf,
+        hook,
+        atOnce: AT_ONCE,
+        pollMs: POLL_MS,
+        onChange: (move) => changes.emit(move.id),
+        onError: options.onError ?? (() => {}),
+      })
+      runners.add(runner)
+      return {
+        ...runner,
+        async close() {
+          runners.delete(runner)
+          await runner.close()
+        },
+      }
+    },
+    async close() {
+      await Promise.all([...runners].map((r) => r.close()))
+      runners.clear()
+      await sql.end({ timeout: 5 })
+    },
+  }
+}
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+/** What a plan reckons with. */
+const ROWS_PER_MS = 60
+
+function clusterNamed(config: Config, name: string): ClusterConfig {
+  for (const region of config.regions.values()) {
+    const cluster = region.secrets?.clusters.get(name)
+    if (cluster !== undefined) return cluster
+  }
+  throw new InnkeeperError('invalid_config', `The configuration has no cluster "${name}"`)
+}
+
+/** Another process may work on the move: then nothing is heard, and the time has to do. */
+function nextChange(changes: EventEmitter, id: string, ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer)
+      changes.off(id, end)
+      resolve()
+    }
+    const timer = setTimeout(end, ms)
+    changes.on(id, end)
+  })
+}

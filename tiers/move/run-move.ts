@@ -1,0 +1,180 @@
+import type postgres from 'postgres'
+import type { ClusterConfig } from '../../config/index.ts'
+import type { KeyAdmin } from '../keys/admin.ts'
+import type { RoomMaker } from '../rooms/maker.ts'
+import { reversed } from './backward.ts'
+import { type RoomSequence, type RoomTable, sequencesOf, tablesOf } from './catalogue.ts'
+import type { MoveContext, MoveHook, MoveSettings, Outcome } from './context.ts'
+import { Asked } from './forward.ts'
+import { announce } from './prepare.ts'
+import { retreat } from './retreat.ts'
+import { openSide } from './side.ts'
+import { isBeforeFlip, isFinal, type MoveEvent, next, onTakeover } from './states.ts'
+import { STEPS } from './steps.ts'
+import { type Lease, type MoveStore, Overtaken } from './store.ts'
+import type { Move, MoveProgress, MoveRequest } from './types.ts'
+import { Differs } from './verify.ts'
+
+export interface RunDeps {
+  readonly sql: postgres.Sql
+  readonly store: MoveStore
+  readonly settings: MoveSettings
+  makerOf(cluster: string): RoomMaker
+  keysOf(region: string): KeyAdmin
+  clusterOf(cluster: string): ClusterConfig
+  /** Whatever has changed of a move. */
+  onChange(move: Move): void
+  readonly hook?: MoveHook | undefined
+}
+
+/** What the heartbeat knows, and the work asks. */
+export interface Pulse {
+  asked(): MoveRequest | null
+  /** What was asked for has been done, or cannot be. */
+  answered(): void
+  readonly signal: AbortSignal
+}
+
+const FAILURES_MAX = 5
+
+/**
+ * Runs a claimed move from wherever it is to its end, or until the lease is lost. First this generation is made known at
+ * both ends, which shuts out whoever had the move before; then each state's work, and one compare-and-set after it.
+ *
+ * @throws Overtaken, and what a state after the flip keeps failing with
+ */
+export async function runMove(deps: RunDeps, claimed: Move, lease: Lease, pulse: Pulse): Promise<void> {
+  const { store, settings } = deps
+  let move = claimed
+  let progress = move.progress
+  let failures = 0
+  const side = (placement: Move['from']['placement']) =>
+    openSide({
+      placement,
+      cluster: deps.clusterOf(placement.cluster),
+      move: move.id,
+      tenant: move.tenantId,
+      generation: lease.generation,
+    })
+  const contextOf = (): MoveContext => {
+    const [source, target] = [side(move.from.placement), side(move.to.placement)]
+    let tables: Promise<RoomTable[]> | null = null
+    let sequences: Promise<RoomSequence[]> | null = null
+    // The source's room is there until the end, except when it is being emptied: then the target's tells the same.
+    const told = async () => (move.state === 'completing' ? target : source)
+    const ctx: MoveContext = {
+      move,
+      lease,
+      settings,
+      sql: deps.sql,
+      store,
+      source,
+      target,
+      makerOf: deps.makerOf,
+      keysOf: deps.keysOf,
+      tables() {
+        tables ??= told().then(async (s) => tablesOf(await s.client(), s.placement.schema))
+        return tables
+      },
+      sequences() {
+        sequences ??= told().then(async (s) => sequencesOf(await s.client(), s.placement.schema))
+        return sequences
+      },
+      progress(change: Partial<MoveProgress>) {
+        progress = { ...progress, ...change }
+        deps.onChange({ ...move, progress })
+      },
+      asked: pulse.asked,
+      signal: pulse.signal,
+      hook: async (point) => deps.hook?.(point, { ...ctx, move }),
+    }
+    return ctx
+  }
+  const go = async (event: MoveEvent, outcome: Omit<Outcome, 'event'> = {}) => {
+    const to = next(move.state, event)
+    if (to === null) throw new Error(`nothing leads out of ${move.state} by ${event}`)
+    const isAnswer = move.state === 'watching' || event === 'given_up'
+    if (isAnswer) pulse.answered()
+    const patch = { progress, ...outcome.patch, ...(isAnswer ? { request: null } : {}) }
+    if (outcome.flipped) {
+      await store.patch(lease, { ...patch, certificate: { flippedAt: new Date().toISOString() } })
+      move = (await store.get(move.id))!
+    } else move = await store.transition(lease, move.state, to, patch)
+    deps.onChange(move)
+  }
+
+  let ctx = contextOf()
+  const renew = async () => {
+    await Promise.all([ctx.source.close(), ctx.target.close()])
+    ctx = contextOf()
+  }
+  try {
+    await announce(deps.makerOf(move.from.placement.cluster), ctx.source)
+    await announce(deps.makerOf(move.to.placement.cluster), ctx.target)
+    const undo = onTakeover(move.state)
+    if (undo !== null) await go(undo)
+    while (!isFinal(move.state)) {
+      pulse.signal.throwIfAborted()
+      if (pulse.asked() === 'abort' && isBeforeFlip(move.state)) {
+        await go('given_up', { patch: { reason: new Asked().message } })
+      }
+      // The move's row is another after every transition; the connections stay.
+      ctx = { ...ctx, move }
+      await ctx.hook(`state:${move.state}`)
+      let outcome: Outcome
+      try {
+        outcome = await STEPS[move.state]!(ctx)
+        failures = 0
+      } catch (error) {
+        if (error instanceof Overtaken || isOvertaken(error) || pulse.signal.aborted) throw error
+        const isFatal = error instanceof Differs || error instanceof Asked || ++failures >= FAILURES_MAX
+        const reason = (error as Error).message
+        await renew()
+        if (isFatal && next(move.state, 'given_up') !== null) outcome = { event: 'given_up', patch: { reason } }
+        else {
+          await store.patch(lease, { reason })
+          outcome = { event: 'again', waitMs: Math.min(settings.retryMs * 2 ** failures, 10_000) }
+        }
+      }
+      const { event, waitMs = 0 } = outcome
+      if (event === 'again') {
+        const fresh = await store.get(move.id)
+        move = fresh!
+      } else {
+        await go(event, outcome)
+        // What an attempt left running on these connections must not go on beside the next one.
+        // After a flip the placements are others: their epochs are what the fences are asked by.
+        if (event === 'postponed' || outcome.flipped) await renew()
+      }
+      if (waitMs > 0 && event === 'again') await pause(waitMs, pulse.signal)
+      if (waitMs > 0 && event === 'postponed') {
+        ctx = { ...ctx, move }
+        await reopen(ctx)
+        await pause(waitMs, pulse.signal)
+      }
+    }
+  } finally {
+    await Promise.all([ctx.source.close(), ctx.target.close()])
+  }
+}
+
+/** At once, before the wait: the tenant's requests are parked. */
+async function reopen(ctx: MoveContext): Promise<void> {
+  await retreat(ctx.move.state === 'rolling_back' ? reversed(ctx) : ctx)
+}
+
+function isOvertaken(error: unknown): boolean {
+  return (error as { code?: string }).code === 'IK040'
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', end)
+      resolve()
+    }
+    const timer = setTimeout(end, ms)
+    signal.addEventListener('abort', end, { once: true })
+  })
+}

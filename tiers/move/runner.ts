@@ -1,0 +1,108 @@
+import { randomUUID } from 'node:crypto'
+import { type RunDeps, runMove } from './run-move.ts'
+import { type Lease, Overtaken } from './store.ts'
+import type { Move, MoveRequest } from './types.ts'
+
+export interface MoveRunner {
+  /** Looks for work at once instead of at the next turn. */
+  wake(): void
+  /** Moves that this process works on. */
+  active(): readonly string[]
+  /** Leaves every move where it is, for another runner, and waits until nothing of them runs here. */
+  close(): Promise<void>
+}
+
+export interface RunnerOptions extends RunDeps {
+  /** Moves at a time in this process. */
+  readonly atOnce: number
+  /** How often open moves without a runner are looked for, in milliseconds. */
+  readonly pollMs: number
+  onError(error: Error, move: Move | null): void
+}
+
+interface Running {
+  readonly done: Promise<void>
+  beat(): Promise<void>
+}
+
+/** Claims moves that nobody works on, one lease each, and keeps the leases alive while it works. */
+export function startRunner(options: RunnerOptions): MoveRunner {
+  const { store, settings, atOnce, pollMs, onError } = options
+  const owner = randomUUID()
+  const running = new Map<string, Running>()
+  const closing = new AbortController()
+  let looking: Promise<void> | null = null
+  let lookAgain = false
+
+  const start = (move: Move) => {
+    const lease: Lease = { id: move.id, owner, generation: move.generation }
+    const stop = new AbortController()
+    const signal = AbortSignal.any([stop.signal, closing.signal])
+    let asked: MoveRequest | null = move.request
+    let held = performance.now()
+    const beat = async () => {
+      try {
+        asked = await store.extend(lease, settings.leaseMs)
+        held = performance.now()
+      } catch (error) {
+        // Without an answer the lease is lost when its time is over, whatever the control database thinks.
+        if (error instanceof Overtaken || performance.now() - held > settings.leaseMs * 0.8) stop.abort(new Overtaken())
+      }
+    }
+    const timer = setInterval(beat, settings.leaseMs / 4)
+    const pulse = {
+      asked: () => asked,
+      answered() {
+        asked = null
+      },
+      signal,
+    }
+    const done = runMove(options, move, lease, pulse)
+      .catch((error: Error) => {
+        if (!(error instanceof Overtaken) && !signal.aborted) onError(error, move)
+      })
+      .finally(async () => {
+        clearInterval(timer)
+        running.delete(move.id)
+        await store.release(lease).catch(() => {})
+      })
+    running.set(move.id, { done, beat })
+  }
+
+  const look = async () => {
+    do {
+      lookAgain = false
+      await Promise.all([...running.values()].map((r) => r.beat()))
+      while (running.size < atOnce && !closing.signal.aborted) {
+        const move = await store.claim(owner, settings.leaseMs, [...running.keys()])
+        if (move === null) break
+        start(move)
+      }
+    } while (lookAgain && !closing.signal.aborted)
+  }
+  const wake = () => {
+    if (closing.signal.aborted) return
+    if (looking !== null) {
+      lookAgain = true
+      return
+    }
+    looking = look()
+      .catch((error: Error) => onError(error, null))
+      .finally(() => {
+        looking = null
+      })
+  }
+  const timer = setInterval(wake, pollMs)
+  wake()
+
+  return {
+    wake,
+    active: () => [...running.keys()],
+    async close() {
+      clearInterval(timer)
+      closing.abort(new Error('the runner closes'))
+      await looking
+      await Promise.all([...running.values()].map((r) => r.done))
+    },
+  }
+}

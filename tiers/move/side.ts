@@ -1,0 +1,99 @@
+import type { ClusterConfig } from '../../config/index.ts'
+import { quoteIdent } from '../quote.ts'
+import { MOVER } from '../tenancy/roles.ts'
+import type { Placement, TenantId } from '../types.ts'
+import { type MoverClient, openMoverClient } from './mover-client.ts'
+
+/** One end of a move: a room, and the mover's connections to its database. */
+export interface Side {
+  readonly placement: Placement
+  readonly cluster: ClusterConfig
+  readonly move: string
+  readonly tenant: TenantId
+  readonly generation: number
+  /** The room's table, quoted. */
+  table(name: string): string
+  /** The connection for all that is done one after the other. Opened when it is first asked for. */
+  client(): Promise<MoverClient>
+  /** Another connection, for work side by side; the side closes it at the latest. */
+  another(): Promise<MoverClient>
+  close(): Promise<void>
+}
+
+export interface SideOptions {
+  readonly placement: Placement
+  readonly cluster: ClusterConfig
+  readonly move: string
+  readonly tenant: TenantId
+  readonly generation: number
+}
+
+/** What every connection of a move's is called, so that a takeover knows them. */
+export function applicationNameOf(move: string, generation: number): string {
+  return `innkeeper-move-${move}-${generation}`
+}
+
+export function openSide({ placement, cluster, move, tenant, generation }: SideOptions): Side {
+  const open = new Set<Promise<MoverClient>>()
+  let first: Promise<MoverClient> | null = null
+  const another = () => {
+    const opening = openMoverClient({
+      url: cluster.adminUrl!,
+      database: placement.database,
+      tls: cluster.tls,
+      applicationName: applicationNameOf(move, generation),
+    })
+    open.add(opening)
+    return opening
+  }
+  return {
+    placement,
+    cluster,
+    move,
+    tenant,
+    generation,
+    another,
+    table: (name) => `${quoteIdent(placement.schema)}.${quoteIdent(name)}`,
+    client() {
+      first ??= another()
+      return first
+    },
+    async close() {
+      first = null
+      for (const opening of open) {
+        open.delete(opening)
+        await opening.then(
+          (client) => client.close(),
+          () => {},
+        )
+      }
+    },
+  }
+}
+
+/** Begins a transaction of this mover and no other: it fails with IK040 once another one has taken over. */
+function joined(side: Side, isolation: string): string {
+  return `begin isolation level ${isolation}; select tenancy.join_move('${side.move}', ${side.generation});`
+}
+
+/** A snapshot of the tenant's rows: read with the rights of the role that sees no other tenant's. */
+export function beginRead(side: Side): string {
+  return `${joined(side, 'repeatable read')} set local role ${MOVER};
+    set local enable_hashjoin = off; set local enable_mergejoin = off; set local enable_seqscan = off`
+}
+
+/**
+ * For writing the tenant's rows. Foreign keys, their cascades and the application's triggers have had their say at the
+ * source, so they are silent here; the capture triggers, being ENABLE ALWAYS, are not.
+ */
+export function beginWrite(side: Side): string {
+  return `${joined(side, 'read committed')} set local session_replication_role = replica;
+    set local enable_hashjoin = off; set local enable_mergejoin = off; set local enable_seqscan = off`
+}
+
+/** For the mover's own books: the fence, the notes, the sequences. */
+export function beginBooks(side: Side): string {
+  return joined(side, 'read committed')
+}
+
+export const AS_MOVER = `set local role ${MOVER}`

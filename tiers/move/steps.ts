@@ -1,0 +1,28 @@
+import { abort, clear, complete, cutOverBackward, reversed, watch } from './backward.ts'
+import type { Step } from './context.ts'
+import { catchUp, copy, cutOverForward, plan, prepare, verify } from './forward.ts'
+import type { MoveState } from './states.ts'
+
+/** The work of every state that has any. */
+export const STEPS: Readonly<Record<MoveState, Step | null>> = {
+  planned: plan,
+  preparing: prepare,
+  copying: copy,
+  catching_up: (ctx) => catchUp(ctx, ctx),
+  verifying: (ctx) => verify(ctx, ctx),
+  cutting_over: cutOverForward,
+  watching: watch,
+  completing: complete,
+  completed: null,
+  // Catches up and verifies in one state: while it lasts the tenant is served by the new home.
+  rolling_back: async (ctx) => {
+    await catchUp(ctx, reversed(ctx))
+    const { event, patch } = await verify(ctx, reversed(ctx))
+    return { event, patch: { progress: patch?.progress ?? ctx.move.progress } }
+  },
+  returning: cutOverBackward,
+  clearing: clear,
+  rolled_back: null,
+  aborting: abort,
+  aborted: null,
+}

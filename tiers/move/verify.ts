@@ -1,0 +1,131 @@
+import { quoteIdent } from '../quote.ts'
+import { rowOf } from './apply.ts'
+import type { RoomTable } from './catalogue.ts'
+import type { MoverClient } from './mover-client.ts'
+import { beginRead, type Side } from './side.ts'
+import { DIRTY } from './staging.ts'
+import type { TableProof } from './types.ts'
+
+/** The two sides are not the same, and nobody but the mover writes the target: something is broken, and the move ends. */
+export class Differs extends Error {
+  readonly differences: readonly string[]
+  constructor(differences: readonly string[]) {
+    super(`the target differs from the source: ${differences.join('; ')}`)
+    this.name = 'Differs'
+    this.differences = differences
+  }
+}
+
+const NAMED_MAX = 5
+
+/**
+ * Hashes every row of the tenant on both sides and compares, table by table. It looks for rows by the tenant alone, not by
+ * what the copy enumerated. To be called while the snapshot of a pass is open at the source and committed at the target.
+ *
+ * @returns the proof, for the certificate
+ * @throws Differs naming tables and keys; also where there is nothing to compare
+ */
+export async function verifyAll(source: Side, target: Side, tables: readonly RoomTable[]): Promise<TableProof[]> {
+  if (tables.length === 0) throw new Differs(['the room has no tables'])
+  const [from, to] = await Promise.all([source.client(), target.client()])
+  return to.transaction(beginRead(target), async () => {
+    const proofs: TableProof[] = []
+    const differences: string[] = []
+    for (const table of tables) {
+      const [here, there] = await Promise.all([hashOf(from, source, table), hashOf(to, target, table)])
+      proofs.push({ table: table.name, rows: here.rows, source: here.hash, target: there.hash })
+      if (here.rows === there.rows && here.hash === there.hash) continue
+      differences.push(...(await nameDifferences(from, to, source, target, table)))
+    }
+    if (differences.length > 0) throw new Differs(differences)
+    return proofs
+  })
+}
+
+/**
+ * Compares only what was applied since the last whole verification. The source is fenced, so both sides stand still.
+ *
+ * @returns how many rows were compared; null where they are too many for a pause
+ */
+export async function verifyDirty(
+  source: Side,
+  target: Side,
+  tables: readonly RoomTable[],
+  rowsMax: number,
+): Promise<number | null> {
+  const [from, to] = await Promise.all([source.client(), target.client()])
+  const dirty = await to.query<{ table_name: string; keys: unknown[]; count: number }>(
+    `select table_name, jsonb_agg(key) as keys, count(*)::float8 as count
+     from (select distinct table_name, key from ${DIRTY}) d group by 1`,
+  )
+  const count = dirty.reduce((sum, d) => sum + d.count, 0)
+  if (count > rowsMax) return null
+  if (count === 0) return 0
+  const differences: string[] = []
+  const some = dirty.flatMap(({ table_name, keys }) => {
+    const table = tables.find((t) => t.name === table_name)
+    return table === undefined ? [] : [{ table, keys: JSON.stringify(keys) }]
+  })
+  await from.transaction(beginRead(source), () =>
+    to.transaction(beginRead(target), async () => {
+      for (const { table, keys } of some) {
+        const [here, there] = await Promise.all([hashOf(from, source, table, keys), hashOf(to, target, table, keys)])
+        if (here.rows !== there.rows || here.hash !== there.hash)
+          differences.push(`${table.name}: changed while it was moved`)
+      }
+    }),
+  )
+  if (differences.length > 0) throw new Differs(differences)
+  return count
+}
+
+/** To be called when a whole verification has held: from here on what is applied is dirty. */
+export async function forgetDirty(target: Side): Promise<void> {
+  await (await target.client()).query(`truncate ${DIRTY}`)
+}
+
+/** All columns of the row as text, in a fixed order; an empty text and a null differ in it, and so do 1.0 and 1.00. */
+function rowText(table: RoomTable): string {
+  return `row(${[...table.columns]
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .map((c) => `t.${quoteIdent(c.name)}`)
+    .join(', ')})::text`
+}
+
+async function hashOf(client: MoverClient, side: Side, table: RoomTable, keys?: string) {
+  const chosen =
+    keys === undefined
+      ? `${side.table(table.name)} t where t.tenant_id = '${side.tenant}'`
+      : `(select distinct key from jsonb_array_elements($1::jsonb) k(key)) k
+         cross join lateral ${rowOf(side, table, 'k.key')} t`
+  // The sum does not depend on the order; two halves of an MD5 are enough against chance, and nobody chooses the rows.
+  const [row] = await client.query<{ rows: number; hash: string }>(
+    `select count(*)::float8 as rows,
+       coalesce(sum(('x' || substr(h, 1, 16))::bit(64)::bigint::numeric), 0) || ':'
+         || coalesce(sum(('x' || substr(h, 17, 16))::bit(64)::bigint::numeric), 0) as hash
+     from (select md5(${rowText(table)}) as h from ${chosen} offset 0) hashed`,
+    keys === undefined ? [] : [keys],
+  )
+  return row!
+}
+
+/** Names the first rows at fault by their keys, which an operator can look up; never by what is in them. */
+async function nameDifferences(from: MoverClient, to: MoverClient, source: Side, target: Side, table: RoomTable) {
+  const listed = async (client: MoverClient, side: Side) => {
+    const key = table.key.map((c) => `t.${quoteIdent(c.name)}::text`).join(', ')
+    const rows = await client.query<{ key: string[]; hash: string }>(
+      `select array[${key}]::text[] as key, md5(${rowText(table)}) as hash from ${side.table(table.name)} t
+       where t.tenant_id = '${side.tenant}' limit 200000`,
+    )
+    return new Map(rows.map((r) => [r.key.join(','), r.hash]))
+  }
+  const [here, there] = [await listed(from, source), await listed(to, target)]
+  const named: string[] = []
+  for (const [key, hash] of here) {
+    if (!there.has(key)) named.push(`${table.name} (${key}) is missing`)
+    else if (there.get(key) !== hash) named.push(`${table.name} (${key}) is another`)
+  }
+  for (const key of there.keys()) if (!here.has(key)) named.push(`${table.name} (${key}) is too many`)
+  const rest = named.length - NAMED_MAX
+  return rest > 0 ? [...named.slice(0, NAMED_MAX), `and ${rest} more in ${table.name}`] : named
+}

@@ -4,10 +4,11 @@ export {
   type ClusterConfig,
   type Config,
   ConfigError,
+  type PeeringConfig,
   type ProcessRole,
   type RegionConfig,
   resolveConfig,
 } from './resolve.ts'
 export { type Secret, secret } from './secret.ts'
-export type { ConfigInput, IdentifyStrategy, JwtConfig, Limits, TierConfig } from './shape.ts'
+export type { AwayPolicy, ConfigInput, IdentifyStrategy, JwtConfig, Limits, TierConfig } from './shape.ts'
 export { isReferenceTable, ROOM_SCHEMA, referenceTable, room, tenantTable } from './tenant-table.ts'

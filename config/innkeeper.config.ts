@@ -19,13 +19,16 @@ export default defineConfig({
       },
     },
   },
+  peering: { key: secret('INNKEEPER_PEERING_KEY') },
   tiers: {
     free: {
       isolation: 'shared',
+      away: 'forward',
       limits: { requestsPerSecond: 50, burst: 100, concurrency: 10, connectionsMax: 4, statementTimeoutMs: 5_000 },
     },
     pro: {
       isolation: 'schema',
+      away: 'redirect',
       limits: { requestsPerSecond: 500, burst: 1_000, concurrency: 50, rowsMax: 5_000 },
     },
     enterprise: {

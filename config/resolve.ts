@@ -16,6 +16,8 @@ export interface ClusterConfig extends Omit<ParsedConfig['regions'][string]['clu
 export interface RegionConfig {
   readonly name: string
   readonly url: string
+  /** Where the gateways of other regions send what they forward. */
+  readonly peerUrl: string
   /** Null for a region that this process holds no credentials of. */
   readonly secrets: {
     readonly key: Buffer
@@ -25,7 +27,13 @@ export interface RegionConfig {
   } | null
 }
 
-export interface Config extends Omit<ParsedConfig, 'control' | 'admin' | 'regions' | 'defaultTier'> {
+export interface PeeringConfig extends Omit<ParsedConfig['peering'], 'key' | 'keyPrevious'> {
+  /** Without one nothing is forwarded, and nothing that was is believed. */
+  readonly key: Buffer | null
+  readonly keyPrevious: Buffer | null
+}
+
+export interface Config extends Omit<ParsedConfig, 'control' | 'admin' | 'regions' | 'peering' | 'defaultTier'> {
   readonly role: ProcessRole
   readonly controlUrl: string
   /** The URL that gateways read the directory by, where it is not the control plane's own; only there, to make its role. */
@@ -37,6 +45,7 @@ export interface Config extends Omit<ParsedConfig, 'control' | 'admin' | 'region
     readonly allowedHosts: readonly string[]
   }
   readonly regions: ReadonlyMap<string, RegionConfig>
+  readonly peering: PeeringConfig
   readonly defaultTier: string
 }
 
@@ -105,6 +114,7 @@ export function resolveConfig(
     regions.set(name, {
       name,
       url: region.url.replace(/\/+$/, ''),
+      peerUrl: (region.peerUrl ?? region.url).replace(/\/+$/, ''),
       secrets: mine ? readRegion(name, region, role, read) : null,
     })
   }
@@ -113,6 +123,7 @@ export function resolveConfig(
   const directoryReaderUrl =
     role.kind === 'control' && raw.control.readUrl ? read('control.readUrl', raw.control.readUrl, postgresUrl) : null
   const token = role.kind === 'control' ? read('admin.token', raw.admin.token, longEnough) : null
+  const peering = readPeering(raw, read)
   if (faults.length > 0) throw new ConfigError(faults)
   const { control: _control, regions: _regions, admin, defaultTier, ...rest } = raw
   return Object.freeze({
@@ -122,11 +133,21 @@ export function resolveConfig(
     directoryReaderUrl,
     admin: { ...admin, token },
     regions,
+    peering,
     defaultTier: defaultTier ?? Object.keys(raw.tiers)[0]!,
   })
 }
 
 type Read = (where: string, ref: Secret, check: (v: string) => string | null) => string
+
+/** Where there is one region there is nobody to forward to, and no key to share. */
+function readPeering({ peering, regions }: ParsedConfig, read: Read): PeeringConfig {
+  const keyOf = (name: 'key' | 'keyPrevious') => {
+    const ref = Object.keys(regions).length > 1 ? peering[name] : undefined
+    return ref === undefined ? null : Buffer.from(read(`peering.${name}`, ref, keyBytes), 'base64')
+  }
+  return { ...peering, key: keyOf('key'), keyPrevious: keyOf('keyPrevious') }
+}
 
 function readRegion(name: string, region: ParsedConfig['regions'][string], role: ProcessRole, read: Read) {
   const at = `regions.${name}`
@@ -164,6 +185,11 @@ function crossChecks(raw: ParsedConfig, role: ProcessRole): ConfigFault[] {
       where: 'defaultTier',
       what: `"${raw.defaultTier}" is not one of ${Object.keys(raw.tiers).join(', ')}`,
     })
+  }
+  for (const [tier, { away }] of Object.entries(raw.tiers)) {
+    if (away === 'forward' && raw.peering.key === undefined && Object.keys(raw.regions).length > 1) {
+      faults.push({ where: `tiers.${tier}.away`, what: '"forward" needs peering.key, which all gateways share' })
+    }
   }
   const owners = new Map<string, string>()
   for (const [region, { clusters }] of Object.entries(raw.regions)) {

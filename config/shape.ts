@@ -25,8 +25,13 @@ export const limitsShape = z.strictObject({
   lockTimeoutMs: count.default(5_000),
 })
 
+export const awayShape = z.enum(['forward', 'redirect', 'reject'])
+
 const tierShape = z.strictObject({
   isolation: isolation.describe('shared tables, a schema of its own, or a database of its own'),
+  away: awayShape
+    .default('reject')
+    .describe("what another region's gateway does with a request: forward it home, redirect or reject the client"),
   limits: limitsShape.default(() => limitsShape.parse({})),
 })
 
@@ -52,6 +57,7 @@ const clusterShape = z.strictObject({
 
 const regionShape = z.strictObject({
   url: z.url().describe('where clients reach this region: https://us.example.com'),
+  peerUrl: z.url().optional().describe('where gateways of other regions reach this one, if not at `url`'),
   key: secretRef.describe('32 or more random bytes, base64: the root of all keys of this region'),
   keyPrevious: secretRef.optional().describe('the key before a rotation, still accepted'),
   redisUrl: secretRef.optional().describe('Redis of this region; without it each gateway caches for itself'),
@@ -113,12 +119,32 @@ export const configShape = z.strictObject({
       drainMs: count.default(7_000).describe('how long a shutdown waits for requests under way'),
     })
     .prefault({}),
+  peering: z
+    .strictObject({
+      key: secretRef
+        .optional()
+        .describe('32 or more random bytes, base64, shared by all gateways: signs what they forward'),
+      keyPrevious: secretRef.optional().describe('the key before a rotation, still accepted'),
+      hopTtlMs: z.number().int().min(1_000).max(60_000).default(10_000).describe('how long the token of a hop is good'),
+      connectionsMax: count.default(64).describe('connections of one gateway process to each other region'),
+      requestsMax: count.default(2_000).describe('requests under way to one other region'),
+      connectTimeoutMs: count.default(2_000),
+      answerTimeoutMs: count.default(60_000).describe("how long the home region's answer may take to begin"),
+      idleTimeoutMs: count.default(30_000).describe('the longest pause within an answer'),
+    })
+    .prefault({}),
   directory: z
     .strictObject({
       entriesMax: count.default(100_000),
       ttlMs: count.default(60_000),
       negativeTtlMs: count.default(5_000),
       staleMs: count.default(24 * 3_600_000).describe('how long old answers serve while the control database is down'),
+      persistFolder: z
+        .string()
+        .min(1)
+        .optional()
+        .describe('keeps what a gateway knows on disk, so that it can start while the control database is down'),
+      persistMs: count.default(10_000).describe('how often it is written, where anything was learnt'),
       pollMs: count.default(400).describe('how often lost notifications are looked for'),
     })
     .prefault({}),
@@ -144,6 +170,7 @@ export const configShape = z.strictObject({
 export type ConfigInput = z.input<typeof configShape>
 export type ParsedConfig = z.output<typeof configShape>
 export type Limits = z.output<typeof limitsShape>
+export type AwayPolicy = z.output<typeof awayShape>
 export type TierConfig = z.output<typeof tierShape>
 export type JwtConfig = z.output<typeof jwtShape>
 export type IdentifyStrategy = z.output<typeof strategy>

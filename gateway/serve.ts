@@ -5,12 +5,14 @@ import type { DestinationStream } from 'pino'
 import { type Config, type ProcessRole, resolveConfig } from '../config/index.ts'
 import { homeOf } from '../tiers/control/control-plane.ts'
 import { openDirectory } from '../tiers/directory/directory.ts'
+import type { Directory } from '../tiers/directory/types.ts'
 import { openKeyVerifier } from '../tiers/keys/verifier.ts'
 import { openClusters } from '../tiers/pg/clusters.ts'
 import { createTenants } from '../tiers/tenants.ts'
 import { appRoutes } from './app-routes.ts'
 import { createEdge } from './edge/edge.ts'
 import type { GatewayEnv } from './edge/env.ts'
+import type { Ready } from './edge/health.ts'
 import { whoami } from './edge/whoami.ts'
 import { metricsListener } from './metrics.ts'
 import { loadProduct, type Product } from './product.ts'
@@ -77,8 +79,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
       keys,
       telemetry,
       ...(redis ? { redis } : {}),
-      // A directory that is out of reach is served from what is cached: that is no reason to send requests elsewhere.
-      ready: async () => ({ directory_seen: directory.status().version > 0 || directory.status().connected }),
+      ready: readinessOf(directory),
     })
     closers.add('edge', () => edge.close())
 
@@ -115,6 +116,17 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   } catch (error) {
     await closers.releaseAll()
     throw error
+  }
+}
+
+/** A directory that is out of reach is served from what is known: that is no reason to send requests elsewhere. */
+function readinessOf(directory: Directory): Ready {
+  return async () => {
+    const { connected, version, staleForMs, entries, restored } = directory.status()
+    return {
+      checks: { directory_seen: connected || version > 0 || restored > 0 },
+      facts: { directory: { connected, stale_for_ms: Math.round(staleForMs), entries, restored } },
+    }
   }
 }
 

@@ -23,6 +23,7 @@ export const ERROR_CODES = {
   tenant_moving: { owner: 'routing', retryable: true },
   overloaded: { owner: 'capacity', retryable: true },
   cluster_unavailable: { owner: 'upstream', retryable: true },
+  region_unavailable: { owner: 'upstream', retryable: true },
   directory_unavailable: { owner: 'upstream', retryable: true },
   outcome_unknown: { owner: 'upstream', retryable: false },
   no_tenant: { owner: 'platform', retryable: false },

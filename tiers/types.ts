@@ -15,6 +15,7 @@
 export type Isolation = 'shared' | 'schema' | 'database'
 export const ISOLATIONS: readonly Isolation[] = ['shared', 'schema', 'database']
 
+export type AwayPolicy = 'forward' | 'redirect' | 'reject'
 export type TenantStatus = 'provisioning' | 'active' | 'suspended' | 'offboarded'
 
 declare const brand: unique symbol
@@ -42,6 +43,8 @@ export interface Tenant {
   readonly tier: string
   readonly region: string
   readonly status: TenantStatus
+  /** What another region's gateway does with its requests; its tier's where null or left out. */
+  readonly away?: AwayPolicy | null
   /** Null while the first room is still being made. */
   readonly placement: Placement | null
   /** The directory's change number at which this was read: a higher one is newer. */

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { awayShape } from '../../config/shape.ts'
 import { isSlug } from '../../tiers/slug.ts'
 
 /** What the admin API takes. The OpenAPI document is made from these. */
@@ -25,10 +26,13 @@ export const domain = z
     'use a whole host name such as desk.example.com, without port or path',
   )
 
+const away = awayShape.nullable().describe("what other regions' gateways do with its requests; null for its tier's")
+
 export const newTenant = z.strictObject({
   slug,
   region: z.string().min(1).optional().describe('may be left out where there is one region'),
   tier: z.string().min(1).optional().describe("the configuration's default where left out"),
+  away: away.optional(),
   domains: z.array(domain).max(50).optional(),
   reason: reason.optional(),
 })
@@ -37,9 +41,13 @@ export const tenantChange = z
   .strictObject({
     status: z.enum(['active', 'suspended']).optional(),
     tier: z.string().min(1).optional(),
+    away: away.optional(),
     reason: reason.optional(),
   })
-  .refine((c) => c.status !== undefined || c.tier !== undefined, 'give a status or a tier')
+  .refine(
+    (c) => c.status !== undefined || c.tier !== undefined || c.away !== undefined,
+    'give a status, a tier or away',
+  )
 
 export const removal = z.strictObject({ reason: reason.optional() })
 

@@ -9,7 +9,7 @@ import { assertThere, tenantNamed } from './named.ts'
 import { removal, tenantChange } from './shapes.ts'
 import { tenantView } from './views.ts'
 
-/** `/admin/v1/tenants/{slug}`: one tenant, its status and tier, and its end. */
+/** `/admin/v1/tenants/{slug}`: one tenant, its status, tier and away policy, and its end. */
 export function tenantApi(deps: AdminDeps) {
   const { config, control, log } = deps
   const app = new Hono<AdminEnv>()
@@ -25,6 +25,11 @@ export function tenantApi(deps: AdminDeps) {
       tenant = await changeTier(deps, before, change.tier)
       const details = { from: before.tier, to: tenant.tier }
       logChange(log, c, { action: 'tenant.tier', tenant, reason: change.reason, details })
+    }
+    if (change.away !== undefined && change.away !== (before.away ?? null)) {
+      tenant = await control.setAway(before.id, change.away)
+      const details = { from: before.away ?? null, to: change.away }
+      logChange(log, c, { action: 'tenant.away', tenant, reason: change.reason, details })
     }
     if (change.status !== undefined && change.status !== before.status) {
       const isSuspension = change.status === 'suspended'

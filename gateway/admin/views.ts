@@ -15,6 +15,8 @@ export function tenantView(tenant: TenantRecord, config: Config) {
     isolation: placement?.isolation ?? config.tiers[tier]?.isolation ?? null,
     region,
     status,
+    // What holds: its own policy, or else its tier's.
+    away: tenant.away ?? config.tiers[tier]?.away ?? null,
     placement,
     domains,
     url: regionUrl === null ? null : `${regionUrl}/t/${slug}`,

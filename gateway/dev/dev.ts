@@ -112,25 +112,27 @@ export async function runDev(options: DevOptions): Promise<void> {
 type LocalProduct = Product & { readonly config: ParsedConfig }
 
 /** The product with the addresses of this machine in its configuration. */
-async function localProduct({ configFolder, port }: DevOptions, fresh = false): Promise<LocalProduct> {
+async function localProduct({ configFolder, port, state }: DevOptions, fresh = false): Promise<LocalProduct> {
   const product = await loadProduct(configFolder, { fresh })
   const parsed = parseConfig(product.config)
   const regions = Object.fromEntries(
     Object.entries(parsed.regions).map(([name, region], i) => {
       // A local system has neither a Redis of its own nor a key that was rotated out.
-      const { redisUrl: _redis, keyPrevious: _previous, ...rest } = region
+      const { redisUrl: _redis, keyPrevious: _previous, peerUrl: _peer, ...rest } = region
       return [name, { ...rest, url: `http://localhost:${port === 0 ? 80 : port + i}` }]
     }),
   )
   // Short enough for a stop within seconds.
   const http = { ...parsed.http, drainMs: Math.min(parsed.http.drainMs, 3_000) }
-  return { ...product, config: { ...parsed, regions, http } }
+  const { keyPrevious: _previous, ...peering } = parsed.peering
+  const directory = { ...parsed.directory, persistFolder: join(resolve(state), 'directory') }
+  return { ...product, config: { ...parsed, regions, http, peering, directory } }
 }
 
 async function reset(state: string, names: readonly string[], progress: Progress): Promise<void> {
   progress.step('removing the old state')
   await Promise.all(names.map((name) => removeLocalPostgres(dataOf(state, name))))
-  for (const name of ['demo.json', 'keys.json', 'secrets.json', 'postgres', 'innkeeper.log']) {
+  for (const name of ['demo.json', 'keys.json', 'secrets.json', 'postgres', 'directory', 'innkeeper.log']) {
     await rm(join(state, name), { recursive: true, force: true })
   }
 }

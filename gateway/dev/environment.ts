@@ -9,6 +9,7 @@ export interface DevSecrets {
   readonly adminToken: string
   readonly appPassword: string
   readonly directoryPassword: string
+  readonly peeringKey: string
   readonly regionKeys: Record<string, string>
 }
 
@@ -27,6 +28,7 @@ export async function devSecrets(state: string, regions: readonly string[]): Pro
     adminToken: kept.adminToken ?? randomBytes(24).toString('hex'),
     appPassword: kept.appPassword ?? randomBytes(18).toString('base64url'),
     directoryPassword: kept.directoryPassword ?? randomBytes(18).toString('base64url'),
+    peeringKey: kept.peeringKey ?? randomBytes(32).toString('base64'),
     regionKeys: Object.fromEntries(regions.map((r) => [r, kept.regionKeys?.[r] ?? randomBytes(32).toString('base64')])),
   }
   await writePrivately(join(state, FILE), `${JSON.stringify(secrets, null, 2)}\n`)
@@ -64,6 +66,7 @@ export function devEnvironment(
   if (config.control.readUrl) {
     env[config.control.readUrl.env] = control.url(CONTROL_DATABASE, DIRECTORY_ROLE, secrets.directoryPassword)
   }
+  if (config.peering.key) env[config.peering.key.env] = secrets.peeringKey
   for (const [name, region] of Object.entries(config.regions)) {
     env[region.key.env] = secrets.regionKeys[name]!
     for (const [clusterName, cluster] of Object.entries(region.clusters)) {

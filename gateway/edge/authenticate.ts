@@ -1,4 +1,3 @@
-import type { Config } from '../../config/index.ts'
 import type { Directory } from '../../tiers/directory/types.ts'
 import { InnkeeperError } from '../../tiers/errors.ts'
 import type { KeyVerifier } from '../../tiers/keys/types.ts'
@@ -8,12 +7,11 @@ import { requireAgreement } from './agree.ts'
 import { badKey, verifyKey } from './api-key.ts'
 import type { Credential } from './credential.ts'
 import type { Principal } from './env.ts'
-import { isHome, misdirected, requireActive, requireRoom } from './home-region.ts'
+import { isHome, requireActive, requireRoom } from './home-region.ts'
 import type { Naming } from './identify/naming.ts'
 import type { VerifiedJwt, VerifyJwt } from './jwt.ts'
 
 export interface AuthenticateOptions {
-  readonly config: Config
   /** This gateway's. */
   readonly region: string
   readonly directory: Directory
@@ -21,12 +19,18 @@ export interface AuthenticateOptions {
   readonly verifyJwt: VerifyJwt
 }
 
+/** The credential names a tenant of another region; an API key is not proven. */
+export interface AwayTenant {
+  readonly kind: 'away'
+  readonly tenant: Tenant
+}
+
 /** @param proved is told the tenant as soon as the credential is proven to be its own, so that a refusal names it too */
 export type Authenticate = (
   credential: Credential,
   namings: readonly Naming[],
   proved: (tenant: Tenant) => void,
-) => Promise<Principal>
+) => Promise<Principal | AwayTenant>
 
 /**
  * Who is asking, for which tenant, and may they ask here. The order of the steps is what keeps it from telling anybody
@@ -34,10 +38,10 @@ export type Authenticate = (
  *
  *   1. a JWT is verified first, here: its keys are public
  *   2. the credential's tenant is looked up. An API key that names nobody is a bad key, not an unknown tenant
- *   3. away from home a key cannot be verified, since only home has the hashes: it is a hint where to send the client
+ *   3. away from home a key cannot be verified, since only home has the hashes: it is a hint where to send the request
  *   4. at home the key is verified, and only then do 403 and 404 say what the other identifiers name
  */
-export function createAuthenticate({ config, region, directory, keys, verifyJwt }: AuthenticateOptions): Authenticate {
+export function createAuthenticate({ region, directory, keys, verifyJwt }: AuthenticateOptions): Authenticate {
   return async function authenticate({ key, jwt }, namings, proved) {
     const token = jwt === null ? null : await verifyJwt(jwt)
     const tenant = key === null ? await tenantOfToken(token!, directory) : await tenantOfKey(key.tenantId, directory)
@@ -47,7 +51,7 @@ export function createAuthenticate({ config, region, directory, keys, verifyJwt 
     if (!isAway) requireRoom(tenant)
     const record = key === null || isAway ? null : await verifyKey(keys, key)
     await requireAgreement(namings, tenant, directory, key === null || record !== null)
-    if (isAway) throw misdirected(tenant, config)
+    if (isAway) return { kind: 'away', tenant }
     proved(tenant)
     requireActive(tenant)
 

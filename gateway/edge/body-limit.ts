@@ -10,9 +10,16 @@ import type { GatewayContext } from './env.ts'
 export async function limitBody(c: GatewayContext, bytesMax: number): Promise<void> {
   const { headers } = c.req.raw
   const declared = headers.get('content-length')
-  if (declared !== null && Number(declared) > bytesMax) throw tooLarge(bytesMax)
+  if (declared !== null && Number(declared) > bytesMax) throw bodyTooLarge(bytesMax)
+  sendContinue(c)
   if (!headers.has('transfer-encoding')) return
   c.req.raw = await readUpTo(c.req.raw, bytesMax)
+}
+
+/** A client that waits before it sends a body is told to go on only now that the body will be read. */
+function sendContinue({ env }: GatewayContext): void {
+  const outgoing = env?.outgoing
+  if (outgoing !== undefined && 'req' in outgoing && outgoing.req.headers.expect !== undefined) outgoing.writeContinue()
 }
 
 async function readUpTo(request: Request, bytesMax: number): Promise<Request> {
@@ -21,7 +28,7 @@ async function readUpTo(request: Request, bytesMax: number): Promise<Request> {
   let bytes = 0
   for await (const chunk of request.body) {
     bytes += chunk.byteLength
-    if (bytes > bytesMax) throw tooLarge(bytesMax)
+    if (bytes > bytesMax) throw bodyTooLarge(bytesMax)
     chunks.push(chunk)
   }
   return new Request(request.url, {
@@ -32,7 +39,7 @@ async function readUpTo(request: Request, bytesMax: number): Promise<Request> {
   })
 }
 
-function tooLarge(bytesMax: number): InnkeeperError {
+export function bodyTooLarge(bytesMax: number): InnkeeperError {
   return new InnkeeperError('payload_too_large', `The body is larger than the ${bytesMax} bytes that the tier allows`, {
     hint: 'Send it in several requests.',
   })

@@ -9,6 +9,11 @@ import type { KeyVerifier } from '../../tiers/keys/types.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import { createAdmission } from './admit.ts'
 import { createAuthenticate } from './authenticate.ts'
+import { createAway } from './away/away.ts'
+import { createForward } from './away/forward.ts'
+import { readHop } from './away/hop.ts'
+import { createHopTokens } from './away/hop-token.ts'
+import { createPeerPools } from './away/peer-pools.ts'
 import { cors } from './cors.ts'
 import type { GatewayContext, GatewayMiddleware } from './env.ts'
 import { createOnError } from './errors.ts'
@@ -76,21 +81,27 @@ export function createEdge(options: EdgeOptions): Edge {
   const shared = redis === undefined ? null : createSharedUsage({ redis, region, log, now })
   const verifyJwt = createVerifyJwt(config.jwt, now)
 
+  const tokens = createHopTokens(config.peering, now)
+  const pools = createPeerPools(config, region)
+  const forward = tokens === null ? null : createForward({ config, region, peers, pools, tokens })
+
   const answers = createOnError(log)
   const middleware = middlewareInOrder({
     requestId: requestId(),
+    hop: readHop(tokens, region),
     observe: observe(telemetry, peers),
     inFlight: inFlight.middleware,
     secureHeaders: secureHeaders(peers),
     cors: cors(config.cors.origins),
-    health: health(options.ready ?? (async () => ({})), inFlight.isDraining),
+    health: health(options.ready ?? (async () => ({ checks: {} })), inFlight.isDraining),
     tenant: tenant({
       config,
       peers,
       identify: createIdentify(config, peers),
-      authenticate: createAuthenticate({ config, region, directory, keys, verifyJwt }),
+      authenticate: createAuthenticate({ region, directory, keys, verifyJwt }),
       failures: createFailures(now),
       admission: createAdmission({ shared, now }),
+      away: createAway({ config, forward }),
     }),
   })
 
@@ -114,11 +125,15 @@ export function createEdge(options: EdgeOptions): Edge {
     notFound: answers.notFound,
     onListenerError: answers.onListenerError,
     serverOptions,
-    createServer: (fetch) =>
-      createServer(serverOptions, getRequestListener(fetch, { errorHandler: answers.onListenerError })),
+    createServer(fetch) {
+      const listener = getRequestListener(fetch, { errorHandler: answers.onListenerError })
+      // Without a listener of its own Node asks for the body before anybody has looked at the head.
+      return createServer(serverOptions, listener).on('checkContinue', listener)
+    },
     drain: () => inFlight.drain(config.http.drainMs),
     async close() {
       inFlight.close()
+      await pools.close()
       await shared?.close()
     },
   }

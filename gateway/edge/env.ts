@@ -1,9 +1,11 @@
 import type { HttpBindings } from '@hono/node-server'
 import type { Context, MiddlewareHandler } from 'hono'
 import type { TierConfig } from '../../config/index.ts'
+import type { InnkeeperError } from '../../tiers/errors.ts'
 import type { Scope } from '../../tiers/keys/types.ts'
 import type { Claims, Tenant } from '../../tiers/types.ts'
 import type { ObservedRequest } from '../telemetry/requests.ts'
+import type { Hop } from './away/hop-token.ts'
 import { EdgeResponse } from './response.ts'
 
 /** Who is asking, as the credential proved it. */
@@ -21,6 +23,10 @@ export interface GatewayVariables {
   observed: ObservedRequest
   /** Aborts when the client goes away, the request's time is over, or the gateway stops. The reason is an InnkeeperError. */
   signal: AbortSignal
+  /** What the gateway that forwarded the request vouches for; left out where none did. */
+  hop?: Hop
+  /** Why the hop token that came is not believed. */
+  hopFault?: InnkeeperError
   principal: Principal
   tenant: Tenant
   tier: TierConfig

@@ -2,6 +2,7 @@ import type { GatewayMiddleware } from './env.ts'
 
 export interface MiddlewareParts {
   readonly requestId: GatewayMiddleware
+  readonly hop: GatewayMiddleware
   readonly observe: GatewayMiddleware
   readonly inFlight: GatewayMiddleware
   readonly secureHeaders: GatewayMiddleware
@@ -15,6 +16,8 @@ export function middlewareInOrder(parts: MiddlewareParts): readonly GatewayMiddl
   return [
     // First, so that every answer has an id, whatever goes wrong after it.
     parts.requestId,
+    // Before anything that asks who the client is. It answers nothing itself.
+    parts.hop,
     // Before anything that can answer by itself, so that no request goes uncounted.
     parts.observe,
     // Before anything that can wait, so that all of it ends with the client, the deadline or a shutdown.

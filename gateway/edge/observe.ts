@@ -15,6 +15,7 @@ export function observe(telemetry: Telemetry, peers: Peers): GatewayMiddleware {
       requestId: c.get('requestId'),
       method: c.req.method,
       traceparent: c.req.raw.headers.get('traceparent'),
+      from: c.get('hop')?.from ?? null,
       isTrusted: peers.isTrusted(c),
     })
     c.set('observed', observed)

@@ -4,7 +4,7 @@ import type { GatewayContext } from './env.ts'
 
 /** Where a request comes from, and whether what it says about itself is believed. */
 export interface Peers {
-  /** Whether the machine at the other end of the socket may speak for others. */
+  /** Whether the machine at the other end of the socket may speak for others: a declared one, or a gateway with a hop token. */
   isTrusted(c: GatewayContext): boolean
   /** The client's address: the socket's, or the first one from the right in X-Forwarded-For that no trusted peer owns. */
   clientIp(c: GatewayContext): string | null
@@ -34,6 +34,8 @@ export function createPeers(trusted: readonly string[]): Peers {
   }
 
   function clientIp(c: GatewayContext): string | null {
+    const hop = c.get('hop')
+    if (hop !== undefined) return hop.clientIp
     const peer = peerOf(c)
     if (!peer.isTrusted) return peer.ip
     // From right to left: each trusted hop vouches for the address that it wrote down, and for no more than that one.
@@ -47,7 +49,7 @@ export function createPeers(trusted: readonly string[]): Peers {
     return ip
   }
 
-  return { isTrusted: (c) => peerOf(c).isTrusted, clientIp }
+  return { isTrusted: (c) => c.get('hop') !== undefined || peerOf(c).isTrusted, clientIp }
 }
 
 /** One spelling for an address: IPv4 is not written as IPv6, and there is no zone. Null when it is none. */

@@ -26,6 +26,7 @@ const PROBLEMS: Readonly<Record<ErrorCode, { readonly status: number; readonly t
   outcome_unknown: { status: 502, title: 'Outcome unknown' },
   cluster_unavailable: { status: 503, title: 'Cluster unavailable' },
   directory_unavailable: { status: 503, title: 'Directory unavailable' },
+  region_unavailable: { status: 503, title: 'Region unavailable' },
   overloaded: { status: 503, title: 'Overloaded' },
   shutting_down: { status: 503, title: 'Shutting down' },
   tenant_moving: { status: 503, title: 'Tenant is being moved' },

@@ -9,9 +9,13 @@ export type OutgoingHeaders = Record<string, string | number | string[]>
 export class EdgeResponse extends ServerResponse {
   /** By lower-case name. A handler's header of the same name wins. */
   readonly edgeHeaders: OutgoingHeaders = {}
+  /** The answer is another gateway's, and its head is on its way: what would be written over it is not. */
+  isForwarded = false
 
   // biome-ignore lint/suspicious/noExplicitAny: it overrides a method with three signatures
   override writeHead(status: number, ...rest: any[]): this {
+    // The router makes an answer of its own of every answer to HEAD.
+    if (this.isForwarded) return this
     const given = rest.at(-1)
     if (rest.length > 1 || (given !== undefined && (typeof given !== 'object' || Array.isArray(given)))) {
       for (const name in this.edgeHeaders) this.setHeader(name, this.edgeHeaders[name]!)

@@ -2,7 +2,9 @@ import type { Config, TierConfig } from '../../config/index.ts'
 import { InnkeeperError, isInnkeeperError } from '../../tiers/errors.ts'
 import type { Tenant } from '../../tiers/types.ts'
 import type { Admission } from './admit.ts'
-import type { Authenticate } from './authenticate.ts'
+import type { Authenticate, AwayTenant } from './authenticate.ts'
+import type { Away } from './away/away.ts'
+import { requireGoodHop, requireHopOf } from './away/hop.ts'
 import { limitBody } from './body-limit.ts'
 import { type Credential, readCredential } from './credential.ts'
 import { type GatewayContext, type GatewayMiddleware, type Principal, setHeaders } from './env.ts'
@@ -21,6 +23,7 @@ export interface TenantOptions {
   readonly authenticate: Authenticate
   readonly failures: Failures
   readonly admission: Admission
+  readonly away: Away
 }
 
 /**
@@ -30,6 +33,7 @@ export interface TenantOptions {
 export function tenant(options: TenantOptions): GatewayMiddleware {
   const { config, identify, admission } = options
   return async function tenant(c, next) {
+    requireGoodHop(c)
     const namings = identify(c)
     // Without a credential the answer is 401 before anything is looked up: it says nothing about who is a tenant here.
     const credential = readCredential(c.req.raw.headers)
@@ -38,6 +42,11 @@ export function tenant(options: TenantOptions): GatewayMiddleware {
     }
     const principal = await authenticateOnce(c, credential, namings, options)
     const { tenant } = principal
+    if (principal.kind === 'away') {
+      const answered = (status: number) => noteAnswer(c, credential, tenant, status, options)
+      return options.away(c, { tenant, tier: tierOf(config, tenant), namings, answered })
+    }
+    requireHopOf(c, tenant)
     requireScope(principal, scopeOfMethod(c.req.method))
 
     const tier = tierOf(config, tenant)
@@ -55,19 +64,34 @@ export function tenant(options: TenantOptions): GatewayMiddleware {
   }
 }
 
+/** Home has looked at the credential: its answer counts here as it does there. */
+function noteAnswer(
+  c: GatewayContext,
+  credential: Credential,
+  tenant: Tenant,
+  status: number,
+  { peers, failures }: TenantOptions,
+): void {
+  const ip = peers.clientIp(c)
+  if (status === 401) failures.failed(ip)
+  if (status >= 400) return
+  failures.proved(ip, credential.key?.tenantId ?? 'jwt')
+  c.get('observed').setTenant(tenant)
+}
+
 /** Authenticates under the limit on failed attempts of the client's address. */
 async function authenticateOnce(
   c: GatewayContext,
   credential: Credential,
   namings: readonly Naming[],
   { peers, failures, authenticate }: TenantOptions,
-): Promise<Principal> {
+): Promise<Principal | AwayTenant> {
   const ip = peers.clientIp(c)
   const claimed = credential.key?.tenantId ?? 'jwt'
   failures.check(ip, claimed)
   try {
     const principal = await authenticate(credential, namings, (tenant) => c.get('observed').setTenant(tenant))
-    failures.proved(ip, claimed)
+    if (principal.kind !== 'away') failures.proved(ip, claimed)
     return principal
   } catch (error) {
     if (isInnkeeperError(error, 'unauthenticated')) failures.failed(ip)

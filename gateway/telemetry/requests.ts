@@ -4,6 +4,7 @@ import type { FaultOwner } from '../../tiers/errors.ts'
 import { type TenantAttributes, tenantAttributes } from '../../tiers/telemetry.ts'
 import type { Tenant } from '../../tiers/types.ts'
 import type { Count } from './counters.ts'
+import { type ObservedHop, observeHop } from './hop.ts'
 import { type RequestScope, withScope } from './request-context.ts'
 import { parseTraceparent } from './traceparent.ts'
 import type { Traces } from './traces.ts'
@@ -12,6 +13,8 @@ export interface RequestStart {
   readonly requestId: string
   readonly method: string
   readonly traceparent: string | null
+  /** The region of the gateway that forwarded it; null where none did. */
+  readonly from: string | null
   /** Whether the peer may decide which trace this belongs to, and whether it is kept. */
   readonly isTrusted: boolean
 }
@@ -38,6 +41,8 @@ export interface Failure {
 export interface ObservedRequest {
   setTenant(tenant: Tenant): void
   setError(failure: Failure): void
+  /** The request goes on to another region's gateway. */
+  hop(from: string, to: string): ObservedHop
   /** Runs the function where its spans become children of the request's. */
   within<T>(fn: () => T): T
   /** Once, when the answer has left or the client has. */
@@ -53,18 +58,23 @@ export function createRequests(traces: Traces, meter: Meter, count: Count, log: 
   const duration = meter.createHistogram('http_request_duration_seconds')
   const labelsOf = createLabels()
 
-  return function startRequest({ requestId, method, traceparent, isTrusted }) {
+  return function startRequest({ requestId, method, traceparent, isTrusted, from }) {
     const startedMs = performance.now()
     const scope: RequestScope = { tenant: null }
     const remote = traceparent === null ? null : parseTraceparent(traceparent)
     let error: Failure | null = null
+    let hopTo: string | null = null
     let span: Span | null = null
     let context = ROOT_CONTEXT
     if (traces.enabled) {
       // From a stranger the trace is only linked: else anybody could have all requests kept, or write into our traces.
       const parent = remote !== null && isTrusted ? trace.setSpanContext(ROOT_CONTEXT, remote) : ROOT_CONTEXT
       const links = remote !== null && !isTrusted ? [{ context: remote }] : []
-      const attributes = { 'http.request.method': method, request_id: requestId }
+      const attributes = {
+        'http.request.method': method,
+        request_id: requestId,
+        ...(from === null ? {} : { forwarded_from: from }),
+      }
       span = traces.tracer.startSpan(method, { kind: SpanKind.SERVER, attributes, links }, parent)
       context = withScope(trace.setSpan(parent, span), scope)
     }
@@ -76,6 +86,10 @@ export function createRequests(traces: Traces, meter: Meter, count: Count, log: 
       },
       setError(thrown) {
         error = thrown
+      },
+      hop(here, to) {
+        hopTo = to
+        return observeHop(traces, span === null ? null : context, here, to)
       },
       within: (fn) => (span === null ? fn() : traces.contexts.with(context, fn)),
       end(facts) {
@@ -102,6 +116,8 @@ export function createRequests(traces: Traces, meter: Meter, count: Count, log: 
             bytes_in: facts.bytesIn,
             bytes_out: facts.bytesOut,
             client_ip: facts.clientIp,
+            ...(from === null ? {} : { forwarded_from: from }),
+            ...(hopTo === null ? {} : { forwarded_to: hopTo }),
             ...(error === null ? {} : { error: (error as Failure).code, owner: (error as Failure).owner }),
           },
           'request',

@@ -109,6 +109,9 @@ test('a suspended tenant is refused its data until it is resumed', async () => {
   expect((await call('PATCH', `${TENANTS}/acme`, { status: 'active' })).body.status).toBe('active')
   await expect.poll(() => read().then((r) => r.rows)).toEqual([{ one: 1 }])
   expect((await call('PATCH', `${TENANTS}/acme`, {})).status).toBe(400)
+  expect((await call('PATCH', `${TENANTS}/acme`, { away: 'redirect' })).body.away).toBe('redirect')
+  expect((await call('PATCH', `${TENANTS}/acme`, { away: 'nowhere' })).body.field).toBe('away')
+  expect((await call('PATCH', `${TENANTS}/acme`, { away: null })).body.away).toBe('forward')
   expect((await call('PATCH', `${TENANTS}/acme`, { status: 'offboarded' })).body.field).toBe('status')
 })
 

@@ -1,20 +1,11 @@
-import { execFile } from 'node:child_process'
-import { createRequire } from 'node:module'
-import { promisify } from 'node:util'
+import { autocannon, type Load } from './autocannon.ts'
 import type { Bench } from './bench.ts'
 import { type Child, startChild } from './child.ts'
 import { median } from './measure.ts'
 import { ROOMS } from './world.ts'
 
-const AUTOCANNON = createRequire(import.meta.url).resolve('autocannon/autocannon.js')
 const CONNECTIONS = 32
 const ROUNDS = 3
-const run = promisify(execFile)
-
-interface Load {
-  readonly perSecond: number
-}
-
 /** The whole request: identified, authenticated, limited, observed and answered, against handlers that do none of it. */
 export const http: Bench = {
   name: 'http',
@@ -41,7 +32,8 @@ export const http: Bench = {
       for (let round = 0; round <= ROUNDS; round++) {
         for (const [what, { said }, slug] of targets) {
           const key = slug === null ? null : system.keyOf(slug)
-          const load = await autocannon(`http://127.0.0.1:${said}/v1/customers/7`, key, Math.max(1, seconds))
+          const url = `http://127.0.0.1:${said}/v1/customers/7`
+          const load = await autocannon(url, { key, seconds, connections: CONNECTIONS })
           if (round > 0) loads.get(what)!.push(load)
         }
       }
@@ -69,15 +61,4 @@ export const http: Bench = {
           }),
     }))
   },
-}
-
-async function autocannon(url: string, key: string | null, seconds: number): Promise<Load> {
-  const headers = key === null ? [] : ['-H', `apikey=${key}`]
-  const args = [AUTOCANNON, '--json', '-c', String(CONNECTIONS), '-d', String(seconds), ...headers, url]
-  const { stdout } = await run(process.execPath, args)
-  const result = JSON.parse(stdout)
-  if (result.non2xx > 0 || result.errors > 0) {
-    throw new Error(`${url}: ${result.non2xx} refusals and ${result.errors} errors`)
-  }
-  return { perSecond: result.requests.average }
 }

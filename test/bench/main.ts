@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util'
 import { makeBenchTable } from './alternatives.ts'
 import type { Bench } from './bench.ts'
 import { directory } from './directory.ts'
+import { forward } from './forward.ts'
 import { http } from './http.ts'
 import { manyRooms } from './many-rooms.ts'
 import { network } from './network.ts'
@@ -11,7 +12,7 @@ import { statements } from './statements.ts'
 import { table } from './table.ts'
 import { startWorld } from './world.ts'
 
-const BENCHES: readonly Bench[] = [statements, network, http, directory, onboarding, manyRooms]
+const BENCHES: readonly Bench[] = [statements, network, http, forward, directory, onboarding, manyRooms]
 
 const USAGE = `npm run bench -- [--only NAME] [--seconds N] [--long] [--json]
 

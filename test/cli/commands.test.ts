@@ -41,6 +41,15 @@ test('tenants are made, listed, shown and removed', async () => {
   expect((await run('tenants list --status offboarded --json')).out).toContain('stark')
 })
 
+test('what other regions do with a tenant is said when it is made, and changed', async () => {
+  expect((await run('tenants create wayne --region us --tier free --away redirect')).out).toMatch(/^away +redirect$/m)
+  expect((await run('tenants set-away wayne reject --reason law')).out).toMatch(/^away +reject$/m)
+  // The demo's free tier forwards.
+  expect((await run('tenants set-away wayne tier')).out).toMatch(/^away +forward$/m)
+  expect(await run('tenants set-away wayne nowhere')).toMatchObject({ code: 2 })
+  expect(await run('tenants offboard wayne --yes')).toMatchObject({ code: 0 })
+})
+
 test('a key made by the command is all that it writes, and is revoked by its id', async () => {
   const made = await run('keys create acme --name script --scope read --days 3')
   expect(made.out).toMatch(/^ink_[0-9a-f]{32}_[\w-]{43}\n$/)

@@ -1,3 +1,3 @@
 import { crashSuite } from './crash.ts'
 
-crashSuite({ shared: 12, schema: 60, database: 90, migration: 80 })
+crashSuite({ shared: 18, schema: 90, database: 150, migration: 130 })

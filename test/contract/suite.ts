@@ -6,6 +6,7 @@ import { migrateRoom } from '../../tiers/migrate/migrate-room.ts'
 import { type OpenTenants, openTenants } from '../../tiers/open-tenants.ts'
 import { ISOLATIONS, type Isolation } from '../../tiers/types.ts'
 import { LAB_INPUT, type Lab, startLab, withCluster } from '../isolation/support/lab.ts'
+import { BUSY } from '../support/busy.ts'
 import type { PostgresVersion } from '../support/postgres.ts'
 import { waitUntil } from '../support/wait.ts'
 import { isInstalled } from './installed.ts'
@@ -285,7 +286,7 @@ export function contractSuite(title: string, { version, through, preparedStateme
         await expect(strict.for(slug).execute(sql`select pg_sleep(10)`)).rejects.toMatchObject({
           code: 'statement_timeout',
         })
-        expect(performance.now() - started).toBeLessThan(STATEMENT_MS + 2_000)
+        expect(performance.now() - started).toBeLessThan((STATEMENT_MS + 2_000) * BUSY)
         const text = 'select pg_sleep(10)'
         const short = strict.session(slug).execute({ text, params: [] }, { statementTimeoutMs: 50 })
         await expect(short).rejects.toMatchObject({ code: 'statement_timeout' })
@@ -300,7 +301,7 @@ export function contractSuite(title: string, { version, through, preparedStateme
             await tx.execute(sql`select pg_sleep(10)`)
           }),
         ).rejects.toMatchObject({ code: 'statement_timeout' })
-        expect(await strict.for(slug).$count(tags)).toBeGreaterThanOrEqual(0)
+        expect(await strict.for(slug).execute(sql`select 1 as one`)).toMatchObject({ rows: [{ one: 1 }] })
       })
 
       test('a transaction that is open too long ends, whatever its callback is doing', async () => {
@@ -321,7 +322,7 @@ export function contractSuite(title: string, { version, through, preparedStateme
               await hang(tx)
             }),
           ).rejects.toMatchObject({ code: 'statement_timeout' })
-          expect(performance.now() - started).toBeLessThan(TRANSACTION_MS + 3_000)
+          expect(performance.now() - started).toBeLessThan((TRANSACTION_MS + 3_000) * BUSY)
         }
         // Both connections of the pool are free again.
         expect(
@@ -387,6 +388,12 @@ export function contractSuite(title: string, { version, through, preparedStateme
         dying.catch(() => {})
         await waitUntil('the statement to be killed', async () => (await kill(marker)).length > 0)
         await expect(dying).rejects.toMatchObject({ code: 'outcome_unknown' })
+        // A read changed nothing, so it is asked once more, on another connection.
+        const read = tenants
+          .session(slug)
+          .execute({ text: `select pg_sleep(1) as ${marker}_r`, params: [] }, { readOnly: true })
+        await waitUntil('the read to be killed', async () => (await kill(`${marker}_r`)).length > 0)
+        await expect(read).resolves.toMatchObject({ rowCount: 1 })
         const inTransaction = tenants.transaction(slug, async (tx) => {
           await tx.insert(tags).values({ name: marker })
           await tx.execute(sql.raw(`select pg_sleep(5) as ${marker}_2`))

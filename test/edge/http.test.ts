@@ -16,7 +16,7 @@ beforeAll(async () => {
   key = world.key(world.tenant('acme'))
   gateway = await startGateway({
     world,
-    ready: async () => ({ directory: isReady }),
+    ready: async () => ({ checks: { directory: isReady } }),
     config: { http: { headerBytesMax: 8_192, requestTimeoutMs: 300, drainMs: 400 } },
     routes(app) {
       app.get('/wait', async (c) => {

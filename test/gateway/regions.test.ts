@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Config, ConfigError, resolveConfig } from '../../config/index.ts'
 import { makeKeyText } from '../../tiers/keys/text.ts'
 import type { TenantId } from '../../tiers/types.ts'
+import { BUSY } from '../support/busy.ts'
 import type { TestRegion } from '../support/system.ts'
 import { waitUntil } from '../support/wait.ts'
 import { SECRETS, startWorld, type TestGateway, type World } from './support.ts'
@@ -127,11 +128,11 @@ describe('with the directory’s server gone', () => {
       const startedAt = performance.now()
       const answer = await eu.ask('/t/umbrella/rest/v1/customers?select=name', { as: 'umbrella' })
       expect([answer.status, answer.json]).toEqual([200, [{ name: 'x' }]])
-      expect(performance.now() - startedAt).toBeLessThan(n === 0 ? 2_500 : 300)
+      expect(performance.now() - startedAt).toBeLessThan((n === 0 ? 2_500 : 300) * BUSY)
     }
     const startedAt = performance.now()
     const answer = await eu.ask('/v1/whoami', { headers: { apikey: makeKeyText(unknown) } })
-    expect(performance.now() - startedAt).toBeLessThan(2_500)
+    expect(performance.now() - startedAt).toBeLessThan(2_500 * BUSY)
     expect([answer.status, answer.json.code]).toEqual([503, 'directory_unavailable'])
     expect(Number(answer.headers['retry-after'])).toBeGreaterThanOrEqual(1)
     expect(answer.text).not.toMatch(SECRETS)
@@ -183,7 +184,7 @@ describe('with a region’s own server gone', () => {
       expect([answer.status, answer.json.code]).toEqual([503, 'cluster_unavailable'])
       expect(Number(answer.headers['retry-after'])).toBeGreaterThanOrEqual(1)
       expect(answer.text).not.toMatch(SECRETS)
-      expect(performance.now() - startedAt).toBeLessThan(1_000)
+      expect(performance.now() - startedAt).toBeLessThan(1_000 * BUSY)
     }
     await server.restart()
     await expect

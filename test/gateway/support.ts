@@ -40,6 +40,7 @@ export interface GatewayOptions {
   /** The application's own endpoints, in place of the demo's. */
   readonly routes?: Hono
   readonly env?: Readonly<Record<string, string>>
+  readonly configure?: (input: ConfigInput) => ConfigInput
 }
 
 /** Limits that no test reaches by accident. */
@@ -58,7 +59,7 @@ export async function startWorld(options: TestSystemOptions = {}): Promise<World
   const gateways: RunningGateway[] = []
   return {
     system,
-    async gateway(region = 'us', { routes, env = system.env } = {}) {
+    async gateway(region = 'us', { routes, env = system.env, configure = (i: ConfigInput) => i } = {}) {
       const logs: Record<string, unknown>[] = []
       const product = await loadProduct(null)
       const gateway = await startGateway({
@@ -67,7 +68,7 @@ export async function startWorld(options: TestSystemOptions = {}): Promise<World
         port: 0,
         host: '127.0.0.1',
         env,
-        product: { ...product, config: system.input, ...(routes ? { routes } : {}) },
+        product: { ...product, config: configure(system.input), ...(routes ? { routes } : {}) },
         logTo: { write: (line: string) => void logs.push(JSON.parse(line)) },
       })
       gateways.push(gateway)

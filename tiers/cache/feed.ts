@@ -25,6 +25,8 @@ export interface FeedOptions {
 export interface Feed {
   /** False while the database does not answer. */
   connected(): boolean
+  /** False until the database has been looked at once, whatever came of it. */
+  looked(): boolean
   /** Since when it does not answer, in milliseconds; 0 while it does. */
   disconnectedForMs(): number
   seq(): number
@@ -39,6 +41,7 @@ export function startFeed(options: FeedOptions): Feed {
   let seq = -1
   let lostAt = performance.now()
   let connected = false
+  let looked = false
   let closed = false
   let looking: Promise<void> | null = null
   let again = false
@@ -64,6 +67,7 @@ export function startFeed(options: FeedOptions): Feed {
       if (connected) lostAt = performance.now()
       connected = false
     }
+    looked = true
   }
   const run = () => {
     if (closed) return
@@ -97,6 +101,7 @@ export function startFeed(options: FeedOptions): Feed {
   run()
   return {
     connected: () => connected,
+    looked: () => looked,
     disconnectedForMs: () => (connected ? 0 : performance.now() - lostAt),
     seq: () => Math.max(0, seq),
     async close() {

@@ -42,6 +42,7 @@ export class LoadingCache<T> {
   /** The latest change of a key, kept for longer than any load takes. */
   readonly #changed = new LRUCache<string, number>({ max: 10_000, ttl: 60_000 })
   #gapAtMs = 0
+  #stores = 0
 
   constructor(options: LoadingCacheOptions<T>) {
     this.#options = options
@@ -51,6 +52,28 @@ export class LoadingCache<T> {
 
   get size(): number {
     return this.#found.size
+  }
+
+  /** How many answers were kept so far: unchanged, nothing was learnt. */
+  get stores(): number {
+    return this.#stores
+  }
+
+  has(key: string): boolean {
+    return this.#found.has(key)
+  }
+
+  /** What would serve if the source were out of reach: key, value and when it was loaded. */
+  *held(): Generator<[key: string, value: T, loadedAtMs: number]> {
+    for (const [key, entry] of this.#found.entries()) {
+      if (entry.value !== null && this.#isServable(entry)) yield [key, entry.value, entry.loadedAtMs]
+    }
+  }
+
+  /** Takes what an earlier process held: never fresh, so that the source is asked first wherever it can be. */
+  restore(key: string, value: T, loadedAtMs: number): void {
+    const entry = { value, asOf: -1, loadedAtMs, freshUntilMs: 0 }
+    if (this.#isServable(entry) && !this.#found.has(key)) this.#found.set(key, entry)
   }
 
   /** What is held and fresh; undefined otherwise. */
@@ -135,6 +158,7 @@ export class LoadingCache<T> {
     // Spread out, so that what was loaded together is not loaded again together.
     const lifeMs = (value === null ? negativeTtlMs : ttlMs) * (0.9 + Math.random() * 0.2)
     const entry = { value, asOf, loadedAtMs, freshUntilMs: loadedAtMs + lifeMs }
+    this.#stores++
     if (value === null) {
       this.#found.delete(key)
       this.#missing.set(key, entry)

@@ -14,9 +14,9 @@ import { createRoomMaker, type RoomMaker } from '../rooms/maker.ts'
 import { REGION_DATABASE, roomFor } from '../rooms/naming.ts'
 import { isSlug } from '../slug.ts'
 import { appLogin } from '../tenancy/roles.ts'
-import type { TenantId } from '../types.ts'
+import type { AwayPolicy, TenantId } from '../types.ts'
 import { type FleetMigration, type MigrationProgress, migrateFleet } from './fleet.ts'
-import { chooseCluster, regionNamed, tierNamed } from './place.ts'
+import { chooseCluster, regionNamed, requirePeering, tierNamed } from './place.ts'
 import { type TenantFilter, type TenantRecord, type TenantStore, tenantStore } from './tenant-store.ts'
 
 export interface ControlPlaneOptions {
@@ -34,6 +34,8 @@ export interface CreateTenant {
   /** The configuration's default tier where left out. */
   readonly tier?: string | undefined
   readonly region: string
+  /** Its tier's where left out. */
+  readonly away?: AwayPolicy | null | undefined
   readonly idempotencyKey?: string | undefined
   readonly domains?: readonly string[] | undefined
 }
@@ -55,6 +57,8 @@ export interface ControlPlane {
   tenants(filter: TenantFilter): Promise<TenantRecord[]>
   suspend(slugOrId: string): Promise<TenantRecord>
   resume(slugOrId: string): Promise<TenantRecord>
+  /** @param away null for what its tier says */
+  setAway(slugOrId: string, away: AwayPolicy | null): Promise<TenantRecord>
   /** Refuses the tenant's requests for good and removes its room with all that is in it. */
   offboard(slugOrId: string): Promise<TenantRecord>
   keysOf(region: string): KeyAdmin
@@ -160,6 +164,7 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
       slug,
       tier: tierName = config.defaultTier,
       region: regionName,
+      away = null,
       idempotencyKey,
       domains = [],
     }) {
@@ -171,9 +176,10 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
       }
       const region = regionNamed(config, regionName)
       const tier = tierNamed(config, tierName)
+      requirePeering(config, away)
       const id = uuidv7() as TenantId
       const begun = await store.begin(
-        { id, slug, tier: tierName, region: regionName, idempotencyKey: idempotencyKey ?? null },
+        { id, slug, tier: tierName, region: regionName, away, idempotencyKey: idempotencyKey ?? null },
         (loads) => roomFor(tier.isolation, chooseCluster(region, tier.isolation, loads), id, 1),
       )
       const finished = await finish(begun)
@@ -183,6 +189,12 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
     },
     suspend: (slugOrId) => setStatus(slugOrId, ['active'], 'suspended'),
     resume: (slugOrId) => setStatus(slugOrId, ['suspended'], 'active'),
+    async setAway(slugOrId, away) {
+      requirePeering(config, away)
+      const { id } = await tenant(slugOrId)
+      await store.setAway(id, away)
+      return tenant(id)
+    },
     async offboard(slugOrId) {
       const { id } = await tenant(slugOrId)
       return store.exclusively(id, async () => {

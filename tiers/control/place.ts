@@ -1,6 +1,6 @@
 import type { Config, RegionConfig } from '../../config/index.ts'
 import { InnkeeperError } from '../errors.ts'
-import type { Isolation } from '../types.ts'
+import type { AwayPolicy, Isolation } from '../types.ts'
 import type { ClusterLoad } from './tenant-store.ts'
 
 /**
@@ -39,6 +39,15 @@ export function tierNamed(config: Config, name: string): Config['tiers'][string]
   const tier = Object.hasOwn(config.tiers, name) ? config.tiers[name] : undefined
   if (tier !== undefined) return tier
   throw unknown('tier', name, Object.keys(config.tiers))
+}
+
+/** @throws InnkeeperError `invalid_request`: without a key that the gateways share nothing can be forwarded */
+export function requirePeering(config: Config, away: AwayPolicy | null): void {
+  if (away !== 'forward' || config.peering.key !== null || config.regions.size === 1) return
+  throw new InnkeeperError('invalid_request', 'away: "forward" needs peering.key in the configuration', {
+    field: 'away',
+    hint: 'Set peering.key for every gateway, or use redirect or reject.',
+  })
 }
 
 function unknown(field: string, name: string, known: string[]): InnkeeperError {

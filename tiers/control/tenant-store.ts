@@ -3,7 +3,15 @@ import { drizzle } from 'drizzle-orm/postgres-js'
 import type postgres from 'postgres'
 import { domains, placements, tenants } from '../directory/schema.ts'
 import { InnkeeperError } from '../errors.ts'
-import { type Isolation, isTenantId, type Placement, type Tenant, type TenantId, type TenantStatus } from '../types.ts'
+import {
+  type AwayPolicy,
+  type Isolation,
+  isTenantId,
+  type Placement,
+  type Tenant,
+  type TenantId,
+  type TenantStatus,
+} from '../types.ts'
 
 /** A tenant as the control plane shows it. */
 export interface TenantRecord extends Tenant {
@@ -40,6 +48,8 @@ export interface TenantStore {
   begin(tenant: NewTenant, place: (loads: ClusterLoad[]) => Omit<Placement, 'epoch'>): Promise<TenantRecord>
   setStatus(id: TenantId, status: TenantStatus): Promise<void>
   setTier(id: TenantId, tier: string): Promise<void>
+  /** @param away null for what its tier says */
+  setAway(id: TenantId, away: AwayPolicy | null): Promise<void>
   addDomain(id: TenantId, domain: string): Promise<void>
   removeDomain(id: TenantId, domain: string): Promise<boolean>
   removePlacement(id: TenantId): Promise<void>
@@ -52,6 +62,7 @@ export interface NewTenant {
   readonly slug: string
   readonly tier: string
   readonly region: string
+  readonly away?: AwayPolicy | null
   readonly idempotencyKey: string | null
 }
 
@@ -98,6 +109,9 @@ export function tenantStore(client: postgres.Sql, locks: postgres.Sql): TenantSt
     async setTier(id, tier) {
       await db.update(tenants).set({ tier }).where(eq(tenants.id, id))
     },
+    async setAway(id, away) {
+      await db.update(tenants).set({ away }).where(eq(tenants.id, id))
+    },
     async addDomain(id, domain) {
       const [row] = await db
         .insert(domains)
@@ -132,7 +146,7 @@ type Db = ReturnType<typeof drizzle>
 type Row = { tenant: typeof tenants.$inferSelect; placement: typeof placements.$inferSelect | null; domains: string[] }
 
 function recordOf({ tenant, placement, domains }: Row): TenantRecord {
-  const { id, slug, tier, region, status, version, createdAt, updatedAt } = tenant
+  const { id, slug, tier, region, status, away, version, createdAt, updatedAt } = tenant
   const { tenantId: _, ...room } = placement ?? { tenantId: id }
   return {
     id: id as TenantId,
@@ -140,6 +154,7 @@ function recordOf({ tenant, placement, domains }: Row): TenantRecord {
     tier,
     region,
     status,
+    away,
     version,
     createdAt,
     updatedAt,
@@ -164,11 +179,11 @@ async function begin(
   tenant: NewTenant,
   place: (loads: ClusterLoad[]) => Omit<Placement, 'epoch'>,
 ): Promise<TenantRecord> {
-  const { id, slug, tier, region, idempotencyKey } = tenant
+  const { id, slug, tier, region, away = null, idempotencyKey } = tenant
   await db.transaction(async (tx) => {
     const [made] = await tx
       .insert(tenants)
-      .values({ id, slug, tier, region, idempotencyKey, status: 'provisioning', epochLast: FIRST_EPOCH })
+      .values({ id, slug, tier, region, away, idempotencyKey, status: 'provisioning', epochLast: FIRST_EPOCH })
       .onConflictDoNothing()
       .returning()
     if (made === undefined) return

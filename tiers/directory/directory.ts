@@ -9,6 +9,8 @@ import { InnkeeperError } from '../errors.ts'
 import { isSlug } from '../slug.ts'
 import { NO_OBSERVER, type TiersObserver } from '../telemetry.ts'
 import type { Tenant, TenantId } from '../types.ts'
+import { type Persistence, type PersistOptions, persistDirectory } from './persist.ts'
+import { directorySnapshot } from './snapshot.ts'
 import { directorySource } from './source.ts'
 import type { Directory, TenantList } from './types.ts'
 
@@ -68,7 +70,8 @@ export function openDirectory({ config, redis, observer = NO_OBSERVER }: Directo
     ttlMs: settings.ttlMs,
     negativeTtlMs: settings.negativeTtlMs,
     staleMs: settings.staleMs,
-    down: () => !feed.connected(),
+    // Before the first look it is not known: what an earlier process left must not serve if it need not.
+    down: () => feed.looked() && !feed.connected(),
   }
   const ids = new LoadingCache<Tenant>({ ...limits, load: through<Tenant>(source.byId) })
   const bySlug = through<Tenant>(source.bySlug)
@@ -106,7 +109,12 @@ export function openDirectory({ config, redis, observer = NO_OBSERVER }: Directo
     },
   })
   const cacheOf = (key: string) => (key.startsWith('id:') ? ids : key.startsWith('slug:') ? slugs : domains)
-  const removeGauge = observer.gauge('directory.entries', () => [{ value: ids.size + slugs.size, attributes: {} }])
+  const persistence = persisted(config, { ids, slugs, domains, observer })
+  const removeGauges = [
+    observer.gauge('directory.entries', () => [{ value: ids.size + slugs.size, attributes: {} }]),
+    observer.gauge('directory.connected', () => [{ value: Number(feed.connected()), attributes: {} }]),
+    observer.gauge('directory.stale_seconds', () => [{ value: feed.disconnectedForMs() / 1000, attributes: {} }]),
+  ]
 
   return {
     byId: (id) => ids.get(`id:${id}`),
@@ -124,15 +132,26 @@ export function openDirectory({ config, redis, observer = NO_OBSERVER }: Directo
       connected: feed.connected(),
       staleForMs: feed.disconnectedForMs(),
       entries: ids.size + slugs.size,
+      restored: persistence?.restored ?? 0,
       version: feed.seq(),
     }),
     async close() {
-      removeGauge()
+      for (const remove of removeGauges) remove()
       await feed.close()
+      await persistence?.close()
       shared?.close()
       await sql.end({ timeout: 1 })
     },
   }
+}
+
+/** Null where nothing is kept on disk: only a gateway has a region whose key signs it. */
+function persisted(config: Config, caches: Omit<PersistOptions, 'snapshot' | 'everyMs'>): Persistence | null {
+  const { persistFolder, persistMs } = config.directory
+  if (persistFolder === undefined || config.role.kind !== 'gateway') return null
+  const { region } = config.role
+  const snapshot = directorySnapshot(persistFolder, region, config.regions.get(region)!.secrets!.key)
+  return persistDirectory({ ...caches, snapshot, everyMs: persistMs })
 }
 
 /** Null where there is no region's key to know one's own entries by. */

@@ -8,6 +8,7 @@ export const tenants = pgTable('tenants', {
   tier: text().notNull(),
   region: text().notNull(),
   status: text().$type<'provisioning' | 'active' | 'suspended' | 'offboarded'>().notNull(),
+  away: text().$type<'forward' | 'redirect' | 'reject'>(),
   config: jsonb().$type<Record<string, unknown>>().notNull().default({}),
   epochLast: bigint('epoch_last', { mode: 'number' }).notNull().default(0),
   idempotencyKey: text('idempotency_key').unique(),

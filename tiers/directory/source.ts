@@ -1,6 +1,6 @@
 import type postgres from 'postgres'
 import type { Versioned } from '../cache/loading-cache.ts'
-import type { Isolation, Tenant, TenantId, TenantStatus } from '../types.ts'
+import type { AwayPolicy, Isolation, Tenant, TenantId, TenantStatus } from '../types.ts'
 import type { TenantList } from './types.ts'
 
 /** The directory as the control database has it; every answer says up to which change it is right. */
@@ -17,6 +17,7 @@ interface Row {
   tier: string
   region: string
   status: TenantStatus
+  away: AwayPolicy | null
   version: string
   cluster: string | null
   database: string
@@ -34,7 +35,7 @@ export function directorySource(sql: postgres.Sql): DirectorySource {
     async bySlug(slug) {
       return tenantOf(
         await sql<Row[]>`
-        select (select coalesce(max(seq), 0) from changes) as as_of, t.id, t.slug, t.tier, t.region, t.status, t.version,
+        select (select coalesce(max(seq), 0) from changes) as as_of, t.id, t.slug, t.tier, t.region, t.status, t.away, t.version,
           p.cluster, p.database, p.schema, p.isolation, p.epoch
         from (select) one left join tenants t on t.slug = ${slug} left join placements p on p.tenant_id = t.id`,
       )
@@ -42,7 +43,7 @@ export function directorySource(sql: postgres.Sql): DirectorySource {
     async byId(id) {
       return tenantOf(
         await sql<Row[]>`
-        select (select coalesce(max(seq), 0) from changes) as as_of, t.id, t.slug, t.tier, t.region, t.status, t.version,
+        select (select coalesce(max(seq), 0) from changes) as as_of, t.id, t.slug, t.tier, t.region, t.status, t.away, t.version,
           p.cluster, p.database, p.schema, p.isolation, p.epoch
         from (select) one left join tenants t on t.id = ${id} left join placements p on p.tenant_id = t.id`,
       )
@@ -55,7 +56,7 @@ export function directorySource(sql: postgres.Sql): DirectorySource {
     },
     async list({ regions, tiers, after, limit }) {
       const rows = await sql<Row[]>`
-        select t.id, t.slug, t.tier, t.region, t.status, t.version,
+        select t.id, t.slug, t.tier, t.region, t.status, t.away, t.version,
           p.cluster, p.database, p.schema, p.isolation, p.epoch
         from tenants t join placements p on p.tenant_id = t.id
         where t.status = 'active'
@@ -73,8 +74,8 @@ function tenantOf([row]: Row[]): Versioned<Tenant | null> {
 }
 
 function recordOf(row: Row): Tenant {
-  const { id, slug, tier, region, status, version, cluster, database, schema, isolation, epoch } = row
+  const { id, slug, tier, region, status, away, version, cluster, database, schema, isolation, epoch } = row
   const placement =
     cluster === null ? null : Object.freeze({ cluster, database, schema, isolation, epoch: Number(epoch) })
-  return Object.freeze({ id: id!, slug, tier, region, status, placement, version: Number(version) })
+  return Object.freeze({ id: id!, slug, tier, region, status, away, placement, version: Number(version) })
 }

@@ -39,6 +39,8 @@ export interface DirectoryStatus {
   readonly connected: boolean
   readonly staleForMs: number
   readonly entries: number
+  /** How many of them an earlier process left on disk. */
+  readonly restored: number
   /** The highest change number seen. */
   readonly version: number
 }

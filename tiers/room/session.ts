@@ -1,4 +1,4 @@
-import { InnkeeperError } from '../errors.ts'
+import { InnkeeperError, isInnkeeperError } from '../errors.ts'
 import { type BatchOutcome, isDatabaseError, type StepResult, type TransactionState } from '../pg/batch.ts'
 import type { Lease } from '../pg/cluster-pool.ts'
 import type { TiersObserver } from '../telemetry.ts'
@@ -42,9 +42,17 @@ export function roomSession(deps: RoomSessionDeps, id: TenantId, claims: string)
       if (options.isolationLevel !== undefined && options.isolationLevel !== 'read committed') {
         return this.transaction((tx) => tx.execute(statement), options)
       }
-      const { lease, tenant, outcome } = await enterRoom(deps, id, options.signal, (t) =>
-        batchOf(deps.steps.opening(t, false, options, claims), deps.steps.statement(t, statement)),
-      )
+      const enter = () =>
+        enterRoom(deps, id, options.signal, (t) =>
+          batchOf(deps.steps.opening(t, false, options, claims), deps.steps.statement(t, statement)),
+        )
+      // A read that was lost with its connection changed nothing, so it may be asked once more.
+      const { lease, tenant, outcome } = await (options.readOnly
+        ? enter().catch((error: unknown) => {
+            if (isInnkeeperError(error, 'outcome_unknown')) return enter()
+            throw error
+          })
+        : enter())
       try {
         if (outcome.state !== 'I') lease.connection.doomed = true
         return finish(outcome, lease, deps, tenant, options.signal)

@@ -54,7 +54,7 @@ export const operations: readonly Operation[] = [
     method: 'patch',
     path: TENANT,
     id: 'changeTenant',
-    summary: 'Suspends or resumes it, or gives it another tier of the same isolation model',
+    summary: 'Suspends or resumes it, or gives it another away policy or tier of the same isolation model',
     body: tenantChange,
     headers: reason,
     answers: { 200: 'Tenant' },

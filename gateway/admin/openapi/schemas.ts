@@ -35,6 +35,7 @@ export const schemas = {
     isolation: nullable(isolation),
     region: text,
     status: { enum: ['provisioning', 'active', 'suspended', 'offboarded'] },
+    away: nullable({ enum: ['forward', 'redirect', 'reject'] }),
     placement: nullable(ref('Placement')),
     domains: { type: 'array', items: text },
     url: nullable(text),

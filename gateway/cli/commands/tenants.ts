@@ -1,4 +1,4 @@
-import { Command } from 'commander'
+import { Argument, Command, Option } from 'commander'
 import type { TenantView } from '../../admin/views.ts'
 import { type AdminClient, segment } from '../admin-client.ts'
 import { type Cli, cliOf } from '../cli.ts'
@@ -9,6 +9,9 @@ import { pairs, table } from '../table.ts'
 import { addMoveCommand } from './move.ts'
 
 const PAGE = 500
+const POLICIES = ['forward', 'redirect', 'reject'] as const
+const awayOption = (text: string) =>
+  new Option('--away <policy>', `${text}; its tier's where left out`).choices(POLICIES)
 
 export function tenantsCommand(setExitCode: SetExitCode): Command {
   const tenants = new Command('tenants').description('make, find and change tenants')
@@ -19,15 +22,16 @@ export function tenantsCommand(setExitCode: SetExitCode): Command {
     .argument('<slug>', 'its name: lower-case letters, digits and dashes')
     .option('--region <name>', 'where it lives; needed where there are several regions')
     .option('--tier <name>', "its plan; the configuration's default where left out")
+    .addOption(awayOption('what other regions do with its requests'))
     .option('--domain <name>', 'a host name of its own; may be given several times', collect)
     .option('--idempotency-key <key>', 'makes a repeated call find the tenant of the first one')
     .option('--reason <text>', 'why, for the log')
     .action(async (slug: string, options, command: Command) => {
       const cli = cliOf(command)
-      const { region, tier, domain: domains, reason, idempotencyKey } = options
+      const { region, tier, away, domain: domains, reason, idempotencyKey } = options
       const admin = await cli.admin()
       const tenant = await admin.call<TenantView>('POST', '/tenants', {
-        body: { slug, region, tier, domains, reason },
+        body: { slug, region, tier, away, domains, reason },
         ...(idempotencyKey === undefined ? {} : { headers: { 'idempotency-key': idempotencyKey } }),
       })
       show(cli, tenant)
@@ -82,6 +86,19 @@ export function tenantsCommand(setExitCode: SetExitCode): Command {
     })
 
   addMoveCommand(tenants, setExitCode)
+
+  tenants
+    .command('set-away')
+    .description("say what other regions' gateways do with its requests")
+    .argument('<slug>')
+    .addArgument(new Argument('<policy>', 'tier: what its tier says').choices([...POLICIES, 'tier']))
+    .option('--reason <text>', 'why, for the log')
+    .action(async (slug: string, policy: string, { reason }, command: Command) => {
+      const cli = cliOf(command)
+      const admin = await cli.admin()
+      const body = { away: policy === 'tier' ? null : policy, reason }
+      show(cli, await admin.call<TenantView>('PATCH', `/tenants/${segment(slug)}`, { body }))
+    })
 
   tenants
     .command('offboard')
@@ -144,7 +161,7 @@ function show({ terminal }: Cli, tenant: TenantView): void {
     terminal.data(tenant)
     return
   }
-  const { slug, id, tier, isolation, region, status, placement, domains, url, createdAt } = tenant
+  const { slug, id, tier, isolation, region, status, away, placement, domains, url, createdAt } = tenant
   terminal.out(
     pairs(terminal, {
       tenant: slug,
@@ -152,6 +169,7 @@ function show({ terminal }: Cli, tenant: TenantView): void {
       tier: `${tier} (${isolation})`,
       region,
       status: paintStatus(terminal, status),
+      away,
       room:
         placement === null
           ? null

@@ -1,5 +1,5 @@
 import type { ParsedConfig } from '../../../config/shape.ts'
-import type { ControlPlane } from '../../../tiers/control/control-plane.ts'
+import type { ControlPlane, CreateTenant } from '../../../tiers/control/control-plane.ts'
 import type { TenantRecord } from '../../../tiers/control/tenant-store.ts'
 import type { RunningControl } from '../../control.ts'
 import type { Product } from '../../product.ts'
@@ -20,10 +20,10 @@ export async function demoTenants(
 ): Promise<DemoTenantEntry[]> {
   const { regions, tiers } = product.config
   const entries: DemoTenantEntry[] = []
-  for (const { slug, tier, region } of DEMO_TENANTS) {
+  for (const { slug, tier, region, away } of DEMO_TENANTS) {
     if (!(region in regions) || !(tier in tiers)) continue
     progress.step(`tenant ${slug}: a room of model ${tiers[tier]!.isolation}`)
-    const tenant = await made(control, slug, tier, region)
+    const tenant = await made(control, { slug, tier, region, away })
     if (product.isDemo) {
       progress.step(`tenant ${slug}: its data`)
       // Not loaded before it is needed: what makes up the data is large.
@@ -44,10 +44,10 @@ export async function demoTenants(
   return entries
 }
 
-async function made(control: ControlPlane, slug: string, tier: string, region: string): Promise<TenantRecord> {
-  const found = await control.store.get(slug)
+async function made(control: ControlPlane, wanted: CreateTenant): Promise<TenantRecord> {
+  const found = await control.store.get(wanted.slug)
   if (found?.status === 'active') return found
-  return control.createTenant({ slug, tier, region, idempotencyKey: `demo-${slug}` })
+  return control.createTenant({ ...wanted, idempotencyKey: `demo-${wanted.slug}` })
 }
 
 /** The key of the last start, while it is good; a key's text is shown once, so a lost one is replaced. */

@@ -4,12 +4,14 @@ export interface DemoTenant {
   readonly name: string
   readonly tier: 'free' | 'pro' | 'enterprise'
   readonly region: 'eu' | 'us'
+  /** Its tier's where left out. */
+  readonly away?: 'reject'
 }
 
 /** One for each pair of tier and region. */
 export const DEMO_TENANTS: readonly DemoTenant[] = [
   { slug: 'acme', name: 'Acme', tier: 'free', region: 'us' },
-  { slug: 'umbrella', name: 'Umbrella', tier: 'free', region: 'eu' },
+  { slug: 'umbrella', name: 'Umbrella', tier: 'free', region: 'eu', away: 'reject' },
   { slug: 'globex', name: 'Globex', tier: 'pro', region: 'eu' },
   { slug: 'hooli', name: 'Hooli', tier: 'pro', region: 'us' },
   { slug: 'initech', name: 'Initech', tier: 'enterprise', region: 'us' },

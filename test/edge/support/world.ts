@@ -67,7 +67,7 @@ export class World implements Directory, KeyVerifier {
     return this.byId(id)
   }
   status(): DirectoryStatus {
-    return { connected: true, staleForMs: 0, entries: this.tenants.length, version: 1 }
+    return { connected: true, staleForMs: 0, entries: this.tenants.length, restored: 0, version: 1 }
   }
   async close(): Promise<void> {}
 }

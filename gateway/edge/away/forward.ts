@@ -1,0 +1,147 @@
+import type { IncomingMessage } from 'node:http'
+import type { Config, TierConfig } from '../../../config/index.ts'
+import { InnkeeperError } from '../../../tiers/errors.ts'
+import type { Tenant } from '../../../tiers/types.ts'
+import { bodyTooLarge } from '../body-limit.ts'
+import type { GatewayContext } from '../env.ts'
+import type { Peers } from '../peer.ts'
+import { EdgeResponse } from '../response.ts'
+import { createCapacity } from './capacity.ts'
+import { ExchangeError, exchange } from './exchange.ts'
+import { failureOf, mayRetry } from './failure.ts'
+import { HOP_HEADER, type HopTokens } from './hop-token.ts'
+import { originalHost, originForm } from './original.ts'
+import { requestHeaders } from './peer-headers.ts'
+import type { PeerPools, PeerRegion } from './peer-pools.ts'
+
+export interface ForwardOptions {
+  readonly config: Config
+  /** This gateway's. */
+  readonly region: string
+  readonly peers: Peers
+  readonly pools: PeerPools
+  readonly tokens: HopTokens
+}
+
+/**
+ * Resolves when the head of the home region's answer is on its way to the client.
+ * @param answered told its status just before
+ */
+export type Forward = (
+  c: GatewayContext,
+  tenant: Tenant,
+  tier: TierConfig,
+  answered: (status: number) => void,
+) => Promise<void>
+
+/**
+ * Sends a request to the tenant's home region and its answer back, both as streams. Home does everything else: it proves
+ * the credential, admits, answers. What this gateway found out about the client travels in a signed token.
+ *
+ * The returned function throws `region_unavailable` or `outcome_unknown` where home gives no answer, `overloaded` and
+ * `rate_limited` where too much is under way, `payload_too_large` for a declared length above the tier's.
+ */
+export function createForward({ config, region, peers, pools, tokens }: ForwardOptions): Forward {
+  const capacity = createCapacity(config.peering.requestsMax)
+
+  return async function forward(c, tenant, tier, answered) {
+    const peer = pools.of(tenant.region)
+    const { incoming, outgoing } = c.env ?? {}
+    if (peer === null || incoming === undefined || outgoing === undefined || !('req' in outgoing)) {
+      throw new InnkeeperError('internal', 'Nothing can be forwarded', {
+        details: `from ${region} to ${tenant.region}`,
+      })
+    }
+    const body = bodyOf(incoming, tier.limits.bodyBytesMax)
+    const release = capacity.take(peer, tenant, tier.limits.concurrency)
+    outgoing.once('close', release)
+
+    const method = incoming.method!
+    const hop = c.get('observed').hop(region, tenant.region)
+    const startedMs = performance.now()
+    if (incoming.headers.expect !== undefined) outgoing.writeContinue()
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await exchange({
+          dispatcher: peer.pool,
+          path: peer.prefix + originForm(incoming.url!),
+          method,
+          headers: headersOf(c, tenant, peer, hop.traceparent),
+          body,
+          outgoing,
+          signal: c.get('signal'),
+          queueWaitMs: config.pools.queueWaitMs,
+          onHead(status, headers) {
+            hop.end(status)
+            answered(status)
+            if (outgoing instanceof EdgeResponse) leaveToPeer(outgoing, headers)
+            headers.push(
+              'Server-Timing',
+              `hop;desc="${tenant.region}";dur=${(performance.now() - startedMs).toFixed(2)}`,
+            )
+          },
+          onBroken: (error) => c.get('observed').setError(failureOf(error, true, method, tenant.region)),
+        })
+        if (outgoing instanceof EdgeResponse) outgoing.isForwarded = true
+        return
+      } catch (error) {
+        if (!(error instanceof ExchangeError)) throw error
+        const cause = error.cause as Error
+        if (attempt === 1 && mayRetry(cause, method, body !== null)) continue
+        hop.end(null)
+        throw failureOf(cause, error.isSent, method, tenant.region)
+      }
+    }
+  }
+
+  function headersOf(c: GatewayContext, tenant: Tenant, peer: PeerRegion, traceparent: string | null): string[] {
+    const incoming = c.env.incoming!
+    const isTrusted = peers.isTrusted(c)
+    const { headers } = c.req.raw
+    const clientIp = peers.clientIp(c)
+    const requestId = c.get('requestId')
+    const host = originalHost(headers, isTrusted)
+    const target = originForm(incoming.url!)
+    const token = tokens.seal(
+      { tenant: tenant.id, from: region, to: tenant.region, requestId, clientIp },
+      { method: incoming.method!, target, host },
+    )
+    const given = isTrusted ? headers.get('x-forwarded-proto') : null
+    const proto = given ?? ('encrypted' in incoming.socket ? 'https' : 'http')
+    return requestHeaders({
+      raw: incoming.rawHeaders,
+      isTrusted,
+      own: {
+        host: peer.host,
+        'content-length': incoming.headers['content-length'] ?? null,
+        'x-request-id': requestId,
+        'x-forwarded-for': clientIp,
+        'x-forwarded-host': host,
+        'x-forwarded-proto': proto,
+        // A stranger's trace is not ours to vouch for.
+        traceparent: traceparent ?? (isTrusted ? headers.get('traceparent') : null),
+        [HOP_HEADER]: token,
+      },
+    })
+  }
+}
+
+/** Null for a request without a body. @throws InnkeeperError `payload_too_large`, `invalid_request` */
+function bodyOf(incoming: IncomingMessage, bytesMax: number): IncomingMessage | null {
+  const { 'content-length': length, 'transfer-encoding': coding } = incoming.headers
+  if (coding !== undefined) {
+    // Only chunks are undone here: anything more would arrive as if it had not been coded.
+    if (coding.trim().toLowerCase() === 'chunked') return incoming
+    throw new InnkeeperError('invalid_request', 'The transfer coding is not supported', { field: 'Transfer-Encoding' })
+  }
+  if (length === undefined || Number(length) === 0) return null
+  if (Number(length) > bytesMax) throw bodyTooLarge(bytesMax)
+  return incoming
+}
+
+/** Home set its own edge's headers; of this gateway's only what is about this connection stays. */
+function leaveToPeer(outgoing: EdgeResponse, headers: string[]): void {
+  const { connection } = outgoing.edgeHeaders
+  for (const name in outgoing.edgeHeaders) delete outgoing.edgeHeaders[name]
+  if (connection !== undefined) headers.push('Connection', String(connection))
+}

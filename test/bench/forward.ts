@@ -1,0 +1,104 @@
+import { Client } from 'undici'
+import type { ConfigInput } from '../../config/index.ts'
+import { autocannon, type Load } from './autocannon.ts'
+import type { Bench } from './bench.ts'
+import { startChild } from './child.ts'
+import { median } from './measure.ts'
+import type { Row } from './row.ts'
+import { ROOMS } from './world.ts'
+
+const CONNECTIONS = 32
+const ROUNDS = 5
+const REQUESTS = 500
+const PATH = '/v1/whoami'
+
+/**
+ * A request that goes through a gateway of another region, against one that was sent home at once and against one through
+ * @fastify/http-proxy. All three are answered by the same home gateway, from memory, so that what is measured is the way.
+ */
+export const forward: Bench = {
+  name: 'forward',
+  async run({ system, seconds }) {
+    const start = (kind: string, input: ConfigInput, upstream = '') =>
+      startChild('forward-server.ts', [], { BENCH_JOB: JSON.stringify({ kind, upstream, input, env: system.env }) })
+    const home = await start('us', twoRegions(system.input, 'http://127.0.0.1:1'))
+    const upstream = `http://127.0.0.1:${home.said}`
+    const away = await start('eu', twoRegions(system.input, upstream))
+    const fastify = await start('fastify', system.input, upstream)
+    const targets = [
+      ['local', home.said],
+      ['forwarded', away.said],
+      ['@fastify/http-proxy', fastify.said],
+    ] as const
+    const key = system.keyOf(ROOMS.shared)
+    const many = new Map<string, Load[]>(targets.map(([what]) => [what, []]))
+    const p50s = new Map<string, number[]>(targets.map(([what]) => [what, []]))
+    try {
+      for (let round = 0; round <= ROUNDS; round++) {
+        for (const [what, port] of targets) {
+          const url = `http://127.0.0.1:${port}${PATH}`
+          const busy = await autocannon(url, { key, seconds, connections: CONNECTIONS })
+          const alone = await p50Of(port, key)
+          if (round === 0) continue
+          many.get(what)!.push(busy)
+          p50s.get(what)!.push(alone)
+        }
+      }
+    } finally {
+      await Promise.all([home.stop(), away.stop(), fastify.stop()])
+    }
+    const speed = (what: string) => median(many.get(what)!.map((l) => l.perSecond))
+    const p50Ms = (what: string) => median(p50s.get(what)!)
+    const ratio = (what: string, other: string) =>
+      median(many.get(what)!.map((load, i) => load.perSecond / many.get(other)![i]!.perSecond))
+    const rows: Row[] = targets.map(([what]) => ({
+      bench: `request between regions, ${CONNECTIONS} connections`,
+      what,
+      value: speed(what),
+      unit: 'op/s' as const,
+      ...(what === 'forwarded'
+        ? {
+            ratios: { '@fastify/http-proxy': ratio(what, '@fastify/http-proxy'), local: ratio(what, 'local') },
+            goals: [{ of: '@fastify/http-proxy', atLeast: 1.5 }],
+          }
+        : {}),
+    }))
+    const added = (what: string): Row => ({
+      bench: 'p50 added to a local request',
+      what,
+      value: p50Ms(what) - p50Ms('local'),
+      unit: 'ms' as const,
+      ...(what === 'forwarded'
+        ? { ratios: { '1 ms': p50Ms(what) - p50Ms('local') }, goals: [{ of: '1 ms', atMost: 1 }] }
+        : {}),
+    })
+    return [...rows, added('forwarded'), added('@fastify/http-proxy')]
+  },
+}
+
+/** Of requests one after the other on one connection, in milliseconds. */
+async function p50Of(port: string, apikey: string): Promise<number> {
+  const client = new Client(`http://127.0.0.1:${port}`)
+  const took: number[] = []
+  for (let n = 0; n < REQUESTS; n++) {
+    const before = performance.now()
+    const { statusCode, body } = await client.request({ path: PATH, method: 'GET', headers: { apikey } })
+    await body.dump()
+    took.push(performance.now() - before)
+    if (statusCode !== 200) throw new Error(`port ${port} answered ${statusCode}`)
+  }
+  await client.close()
+  return median(took)
+}
+
+/** A second region, of which only its gateway is needed: it forwards all of the first one's tenants. */
+function twoRegions(input: ConfigInput, peerUrl: string): ConfigInput {
+  const { us } = input.regions
+  const cluster = Object.values(us!.clusters)[0]!
+  return {
+    ...input,
+    regions: { us: { ...us!, peerUrl }, eu: { ...us!, url: 'http://eu.localhost', clusters: { 'eu-1': cluster } } },
+    peering: { key: { env: 'INNKEEPER_PEERING_KEY' }, connectionsMax: CONNECTIONS },
+    tiers: Object.fromEntries(Object.entries(input.tiers).map(([n, t]) => [n, { ...t, away: 'forward' as const }])),
+  }
+}

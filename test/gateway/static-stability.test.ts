@@ -1,0 +1,139 @@
+import { readFile, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { temporaryFolder } from '../support/temporary.ts'
+import { waitUntil } from '../support/wait.ts'
+import { startWorld, type TestGateway, type World } from './support.ts'
+
+const KNOWN = ['umbrella', 'globex', 'stark']
+
+let world: World
+let folder: string
+let gateway: TestGateway
+/** The server of `us` holds the control database: `eu` and its tenants need nothing of it. */
+const control = () => world.system.servers.get('us')!.server
+
+beforeAll(async () => {
+  folder = await temporaryFolder('directory')
+  world = await startWorld({
+    regions: ['us', 'eu'],
+    configure: (input) => ({ ...input, directory: { persistFolder: folder, persistMs: 100, ttlMs: 300 } }),
+  })
+  gateway = await world.gateway('eu')
+  for (const slug of KNOWN) expect((await ask(slug)).status).toBe(200)
+}, 120_000)
+afterAll(() => world?.close())
+
+const ask = (slug: string) => gateway.ask(`/t/${slug}/rest/v1/tickets?limit=1`, { as: slug })
+const readyz = async () => (await gateway.ask('/readyz')).json
+const file = () => join(folder, 'directory-eu.ndjson')
+
+/** Four clients that ask for known tenants until told to stop. @returns what was not answered with 200 */
+function startLoad() {
+  const failures: unknown[] = []
+  let count = 0
+  let running = true
+  const clients = KNOWN.map(async (slug) => {
+    while (running) {
+      const { status, json } = await ask(slug)
+      count++
+      if (status !== 200) failures.push({ slug, status, json })
+      await sleep(2)
+    }
+  })
+  return {
+    async stop() {
+      running = false
+      await Promise.all(clients)
+      return { failures, count }
+    },
+  }
+}
+
+test('what is kept on disk is readable by its owner only, and holds routing facts only', async () => {
+  await waitUntil('the file', () =>
+    stat(file()).then(
+      () => true,
+      () => false,
+    ),
+  )
+  await sleep(300)
+  expect((await stat(file())).mode & 0o777).toBe(0o600)
+  const lines = (await readFile(file(), 'utf8'))
+    .trim()
+    .split('\n')
+    .slice(1, -1)
+    .map((l) => JSON.parse(l))
+  expect(lines.map((l) => l.tenant.slug).sort()).toEqual([...KNOWN].sort())
+  for (const line of lines) {
+    expect(Object.keys(line).sort()).toEqual(['loadedAtMs', 'tenant'])
+    const fields = ['away', 'id', 'placement', 'region', 'slug', 'status', 'tier', 'version']
+    expect(Object.keys(line.tenant).sort()).toEqual(fields)
+    expect(Object.keys(line.tenant.placement).sort()).toEqual(['cluster', 'database', 'epoch', 'isolation', 'schema'])
+  }
+})
+
+test('with the control database killed no request of a known tenant fails, also after a restart; back again, it catches up', async () => {
+  let load = startLoad()
+  await sleep(200)
+  control().kill('SIGKILL')
+  await sleep(3_000)
+  const during = await load.stop()
+  expect(during.failures).toEqual([])
+  expect(during.count).toBeGreaterThan(50)
+  expect(await readyz()).toMatchObject({ status: 'ready', directory: { connected: false } })
+
+  await gateway.close()
+  gateway = await world.gateway('eu')
+  load = startLoad()
+  await sleep(1_000)
+  const restarted = await load.stop()
+  expect(restarted.failures).toEqual([])
+  expect(restarted.count).toBeGreaterThan(50)
+  const ready = await readyz()
+  expect(ready).toMatchObject({ status: 'ready', directory: { connected: false, restored: 3 } })
+  expect(ready.directory.stale_for_ms).toBeGreaterThan(0)
+  const metrics = await gateway.telemetry.prometheusText()
+  expect(metrics).toMatch(/^directory_connected(\{.*\})? 0$/m)
+  expect(metrics).toMatch(/^directory_stale_seconds(\{.*\})? [\d.]+$/m)
+  // Who was never seen is told so, and is told clearly.
+  expect(await gateway.ask('/v1/whoami', { as: 'acme' })).toMatchObject({
+    status: 503,
+    json: { code: 'directory_unavailable' },
+  })
+
+  load = startLoad()
+  await control().restart()
+  await waitUntil('the directory', async () => (await readyz()).directory.connected === true)
+  await world.system.control.suspend('stark')
+  await expect.poll(async () => (await ask('stark')).status, { timeout: 3_000 }).toBe(403)
+  await world.system.control.resume('stark')
+  await expect.poll(async () => (await ask('stark')).status, { timeout: 3_000 }).toBe(200)
+  const { failures } = await load.stop()
+  expect(failures.filter((f) => (f as { status: number }).status !== 403)).toEqual([])
+}, 60_000)
+
+test('a file that is torn, changed or of another region is not believed, and does not keep a gateway from starting', async () => {
+  await gateway.close()
+  const good = await readFile(file(), 'utf8')
+  const lines = good.split('\n')
+  const bad = [
+    good.slice(0, -30),
+    good.replace('"slug":"stark"', '"slug":"stork"'),
+    [lines[0], ...lines.slice(2)].join('\n'),
+    '',
+    'innkeeper-directory 1\n',
+    'nonsense\n\n\n',
+  ]
+  for (const text of bad) {
+    await writeFile(file(), text)
+    gateway = await world.gateway('eu', {
+      configure: (i) => ({ ...i, directory: { ...i.directory, persistMs: 60_000 } }),
+    })
+    expect((await readyz()).directory.restored, text.slice(0, 40)).toBe(0)
+    expect((await ask('umbrella')).status).toBe(200)
+    await gateway.close()
+  }
+  gateway = await world.gateway('eu')
+}, 60_000)

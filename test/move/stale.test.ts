@@ -30,7 +30,7 @@ async function frozenGateway(slug: string) {
     peekSlug: () => tenant,
     peekId: () => tenant,
     refresh: same,
-    status: () => ({ connected: true, staleForMs: 0, entries: 1, version: 1 , restored: 0 }),
+    status: () => ({ connected: true, staleForMs: 0, entries: 1, version: 1, restored: 0 }),
     close: async () => {},
   }
   const clusters = openClusters(config)

@@ -260,12 +260,18 @@ test('a grant, a policy or a switch that a migration leaves behind does not stan
      alter policy innkeeper_tenant on "{room}".tags using (true) with check (true)`,
   )
   const [row] = await sql`select relrowsecurity and relforcerowsecurity as forced, relacl::text as acl,
-    (select pg_get_expr(polqual, polrelid) from pg_policy where polrelid = c.oid) as policy,
+    (select pg_get_expr(polqual, polrelid) from pg_policy where polrelid = c.oid and polname = 'innkeeper_tenant') as policy,
+    (select array_agg(polname::text || ' to ' || array_to_string(array(select r::regrole::text from unnest(polroles) r order by 1), ', ')
+       order by polname) from pg_policy where polrelid = c.oid) as policies,
     has_column_privilege('innkeeper_app', 'app.countries', 'name', 'update') as update_reference,
     has_sequence_privilege('innkeeper_app', 'app.tags_id_seq', 'select') as sequence
     from pg_class c where oid = 'app.tags'::regclass`
   expect(row).toMatchObject({ forced: true, update_reference: false, sequence: false })
   expect(row!.policy).toContain('tenancy.tenant_id()')
+  expect(row!.policies).toEqual([
+    'innkeeper_mover to innkeeper_mover',
+    'innkeeper_tenant to innkeeper_app, innkeeper_owner, innkeeper_trigger',
+  ])
   expect(row!.acl).not.toMatch(/innkeeper_app=[a-z]*D/)
 })
 

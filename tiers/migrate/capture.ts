@@ -10,8 +10,8 @@ const EVENTS = {
 
 interface KeyedTable {
   readonly name: string
-  /** Of the primary key, without `tenant_id`. */
-  readonly key: string[]
+  /** The columns of the primary key without `tenant_id`, as literals. */
+  readonly args: string
 }
 
 /**
@@ -20,25 +20,23 @@ interface KeyedTable {
  */
 export async function captureChanges(tx: AdminSql, room: string, references: readonly string[]): Promise<void> {
   const tables = await tx<KeyedTable[]>`
-    select c.relname as name, array(
-        select a.attname::text from unnest(i.indkey::int2[]) with ordinality as k(number, place)
+    select c.relname as name, coalesce((
+        select string_agg(quote_literal(a.attname), ', ' order by k.place) from unnest(i.indkey::int2[]) with ordinality as k(number, place)
         join pg_attribute a on a.attrelid = c.oid and a.attnum = k.number
-        where a.attname <> 'tenant_id' order by k.place) as key
+        where a.attname <> 'tenant_id'), '') as args
     from pg_class c join pg_index i on i.indrelid = c.oid and i.indisprimary
     where c.relnamespace = ${room}::regnamespace and c.relkind in ('r', 'p') and not c.relispartition
       and c.relname <> all (${[...references]})
     order by 1`
-  for (const { name, key } of tables) {
+  const statements = tables.flatMap(({ name, args }) => {
     const table = `${quoteIdent(room)}.${quoteIdent(name)}`
-    const [literals] = await tx<{ args: string }[]>`
-      select coalesce(string_agg(quote_literal(k), ', '), '') as args from unnest(${key}::text[]) k`
-    for (const [event, rows] of Object.entries(EVENTS)) {
-      const trigger = `innkeeper_capture_${event}`
-      await tx.unsafe(
-        `create or replace trigger ${trigger} after ${event} on ${table} ${rows}
-           for each statement execute function tenancy.capture(${literals!.args})`,
-      )
-      await tx.unsafe(`alter table ${table} enable always trigger ${trigger}`)
-    }
-  }
+    return Object.entries(EVENTS).map(
+      ([event, rows]) => `
+        create or replace trigger innkeeper_capture_${event} after ${event} on ${table} ${rows}
+          for each statement execute function tenancy.capture(${args});
+        alter table ${table} enable always trigger innkeeper_capture_${event};`,
+    )
+  })
+  // One round trip: a fleet has many rooms.
+  if (statements.length > 0) await tx.unsafe(statements.join(''))
 }

@@ -64,12 +64,11 @@ export async function protectRoom(
 
 /** A move's rows, and only those, for the role that only movers take on. */
 async function openToMover(tx: AdminSql, table: string): Promise<void> {
-  await tx.unsafe(`grant select, insert, delete on ${table} to ${MOVER}`)
-  await tx.unsafe(`drop policy if exists innkeeper_mover on ${table}`)
-  await tx.unsafe(
-    `create policy innkeeper_mover on ${table} to ${MOVER} using (tenant_id = (select tenancy.moving_tenant()))
-       with check (tenant_id = (select tenancy.moving_tenant()))`,
-  )
+  await tx.unsafe(`
+    grant select, insert, delete on ${table} to ${MOVER};
+    drop policy if exists innkeeper_mover on ${table};
+    create policy innkeeper_mover on ${table} to ${MOVER} using (tenant_id = (select tenancy.moving_tenant()))
+      with check (tenant_id = (select tenancy.moving_tenant()))`)
 }
 
 /**

@@ -32,7 +32,7 @@ export async function cutOver(ctx: MoveContext, { flow, home, capture, end }: Cu
       : { event: 'postponed', patch: { attempts, reason }, waitMs: settings.retryMs }
 
   await bringKeys(ctx, end)
-  const epoch = await nextEpoch(ctx, end)
+  const epoch = await nextEpoch(ctx, end, attempts)
   await ctx.hook('before_fence')
   const started = performance.now()
   const elapsed = () => performance.now() - started
@@ -92,13 +92,17 @@ async function within(ms: number, work: () => Promise<void>): Promise<void> {
 }
 
 /** Each attempt has an epoch of its own, written down before anything is opened at it. */
-async function nextEpoch({ sql, lease, move }: MoveContext, end: 'origin' | 'destination'): Promise<number> {
+async function nextEpoch(
+  { sql, lease, move }: MoveContext,
+  end: 'origin' | 'destination',
+  attempts: number,
+): Promise<number> {
   const column = sql(end)
   const [row] = await sql<{ epoch: number }[]>`
     with given as (
       update tenants set epoch_last = epoch_last + 1 where id = ${move.tenantId} returning epoch_last
     )
-    update moves set ${column} = jsonb_set(${column}, '{placement,epoch}', to_jsonb((select epoch_last from given)))
+    update moves set attempts = ${attempts}, ${column} = jsonb_set(${column}, '{placement,epoch}', to_jsonb((select epoch_last from given)))
     where id = ${lease.id} and state = ${move.state} and lease_owner = ${lease.owner} and generation = ${lease.generation}
     returning (select epoch_last::float8 from given) as epoch`
   if (row === undefined) throw new Overtaken()

@@ -37,7 +37,8 @@ async function attempt(sql: postgres.Sql, { id, owner, generation }: Lease, chan
   const { placement, tier, region } = change.home
   const rows = await sql`
     with moved as (
-      update moves m set state = ${change.to}, pause_ms = ${change.pauseMs}, updated_at = now()
+      update moves m set state = ${change.to}, pause_ms = ${change.pauseMs}, updated_at = now(),
+        certificate = coalesce(certificate, '{}') || jsonb_build_object('flippedAt', clock_timestamp())
       where m.id = ${id} and m.state = ${change.from} and m.lease_owner = ${owner} and m.generation = ${generation}
         and exists (select from placements p where p.tenant_id = m.tenant_id and p.epoch < ${placement.epoch})
       returning m.tenant_id

@@ -97,7 +97,7 @@ export async function runMove(deps: RunDeps, claimed: Move, lease: Lease, pulse:
     if (isAnswer) pulse.answered()
     const patch = { progress, ...outcome.patch, ...(isAnswer ? { request: null } : {}) }
     if (outcome.flipped) {
-      await store.patch(lease, { ...patch, certificate: { flippedAt: new Date().toISOString() } })
+      await store.patch(lease, patch)
       move = (await store.get(move.id))!
     } else move = await store.transition(lease, move.state, to, patch)
     deps.onChange(move)

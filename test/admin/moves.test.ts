@@ -1,0 +1,78 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { startTestAdmin, type TestAdmin } from '../support/admin.ts'
+import { runCli } from '../support/cli.ts'
+import { startTestSystem, type TestSystem } from '../support/system.ts'
+
+let system: TestSystem
+let admin: TestAdmin
+let env: Record<string, string>
+beforeAll(async () => {
+  system = await startTestSystem({ moveSettings: { quarantineMs: 300, deadlineMs: 3_000, drainMs: 1_000 } })
+  system.control.moves.run()
+  admin = await startTestAdmin(system)
+  env = { INNKEEPER_ADMIN_URL: await admin.listen(), INNKEEPER_ADMIN_TOKEN: admin.token }
+})
+afterAll(async () => {
+  await admin?.close()
+  await system?.close()
+})
+
+const run = (args: string) => runCli(args.split(' '), { env })
+
+test('a dry run says what would be moved and changes nothing', async () => {
+  const { status, body } = await admin.call('POST', '/admin/v1/tenants/acme/moves', {
+    tier: 'enterprise',
+    dryRun: true,
+  })
+  expect(status).toBe(200)
+  expect(body).toMatchObject({ kind: 'room', refusals: [], from: { tier: 'free' }, to: { tier: 'enterprise' } })
+  expect((await admin.call('GET', '/admin/v1/moves')).body).toEqual({ moves: [] })
+  const shown = await run('tenants move acme --tier enterprise --dry-run')
+  expect(shown).toMatchObject({
+    code: 0,
+    out: expect.stringContaining('free (shared) us/us-1 -> enterprise (database) us/us-1'),
+  })
+})
+
+test('a move is begun, followed to its new home, rolled back, and each step is logged with who and why', async () => {
+  const started = await admin.call('POST', '/admin/v1/tenants/acme/moves', { tier: 'pro', reason: 'bought it' })
+  expect(started.status).toBe(202)
+  expect(started.headers.get('location')).toBe(`/admin/v1/moves/${started.body.id}`)
+  const path = `/admin/v1/moves/${started.body.id}`
+  await expect.poll(async () => (await admin.call('GET', path)).body.state, { timeout: 20_000 }).toBe('watching')
+  const { body } = await admin.call('GET', path)
+  expect(body).toMatchObject({ attempts: 1, askedBy: expect.any(String), progress: { lag: 0 } })
+  expect(body.pauseMs).toBeGreaterThan(0)
+  expect((await admin.call('POST', `${path}/abort`)).status).toBe(409)
+  expect((await admin.call('POST', `${path}/rollback`, { reason: 'a mistake' })).status).toBe(202)
+  const response = await fetch(`${env.INNKEEPER_ADMIN_URL}${path}/events`, {
+    headers: { authorization: `Bearer ${admin.token}` },
+  })
+  expect(response.headers.get('content-type')).toContain('text/event-stream')
+  const text = await response.text()
+  expect(text).toMatch(/^event: (move|end)$/m)
+  expect(text).toMatch(/event: end\ndata: .*"state":"rolled_back"/)
+  const actions = admin.lines.filter((l) => l.event === 'admin.change').map((l) => [l.action, l.reason])
+  expect(actions).toContainEqual(['tenant.move', 'bought it'])
+  expect(actions).toContainEqual(['move.rollback', 'a mistake'])
+})
+
+test('the command line moves a tenant, shows it and completes it', async () => {
+  const moved = await run('tenants move hooli --tier enterprise --watch --json')
+  expect(moved.code).toBe(0)
+  const { id, state } = JSON.parse(moved.out)
+  expect(state).toBe('watching')
+  expect((await run('moves list --tenant hooli --open')).out).toContain(id)
+  expect((await run(`moves show ${id}`)).out).toMatch(/^state +watching$/m)
+  const done = await run(`moves complete ${id} --watch --json`)
+  expect(JSON.parse(done.out)).toMatchObject({
+    state: 'completed',
+    certificate: { left: { rows: 0, notes: 0, fence: 0 } },
+  })
+  expect((await run('tenants show hooli')).out).toMatch(/^tier +enterprise \(database\)$/m)
+  expect((await run(`moves rollback ${id}`)).code).not.toBe(0)
+  expect((await admin.call('GET', '/admin/v1/moves/nonsense')).status).toBe(404)
+  expect((await admin.call('POST', '/admin/v1/tenants/hooli/moves', { tier: 'gold' })).body).toMatchObject({
+    field: 'tier',
+  })
+})

@@ -17,6 +17,8 @@ export interface Tap {
   /** Everything that clients sent, while `isRecording`. */
   readonly sent: Buffer[]
   isRecording: boolean
+  /** Bytes of answers that came through. */
+  answered: number
   /** Connections made so far, and those that are open. */
   readonly connections: () => { readonly made: number; readonly open: number }
   cutAll(): void
@@ -42,6 +44,9 @@ export async function startTap(): Promise<Tap> {
     client.on('close', () => peer.destroy())
     peer.on('close', () => client.destroy())
     client.pipe(peer)
+    peer.on('data', (chunk) => {
+      tap.answered += chunk.length
+    })
     if (tap.mode === 'half-close') {
       peer.resume()
       client.once('data', () => setTimeout(() => client.end(), 20))
@@ -57,6 +62,7 @@ export async function startTap(): Promise<Tap> {
     target: null,
     sent: [],
     isRecording: false,
+    answered: 0,
     connections: () => ({ made, open: open.size }),
     cutAll() {
       for (const socket of open) socket.destroy()

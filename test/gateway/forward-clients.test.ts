@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Client, supabase } from './support.ts'
-import { type Regions, startRegions } from './two-regions.ts'
+import { startTwoRegions, type TwoRegions } from './two-regions.ts'
 
-let regions: Regions
+let regions: TwoRegions
 let home: Client
 let away: Client
 beforeAll(async () => {
-  regions = await startRegions()
+  regions = await startTwoRegions()
   home = supabase(regions.world, regions.eu, 'umbrella')
   away = supabase(regions.world, regions.us, 'umbrella')
 }, 120_000)

@@ -4,11 +4,11 @@ import postgres from 'postgres'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { waitUntil } from '../support/wait.ts'
 import { probeRoutes } from './probe-routes.ts'
-import { type Regions, startRegions } from './two-regions.ts'
+import { startTwoRegions, type TwoRegions } from './two-regions.ts'
 
-let regions: Regions
+let regions: TwoRegions
 beforeAll(async () => {
-  regions = await startRegions({ routes: probeRoutes() })
+  regions = await startTwoRegions({ routes: probeRoutes() })
 }, 120_000)
 afterAll(() => regions?.close())
 afterEach(() => {

@@ -5,16 +5,16 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { probeRoutes } from './probe-routes.ts'
-import { type Regions, startRegions } from './two-regions.ts'
+import { startTwoRegions, type TwoRegions } from './two-regions.ts'
 
 const MB = 1024 * 1024
 /** All three parties, client, gateway and home, are in this process: a stream that piled up anywhere would show. */
 const GROWTH_BYTES_MAX = 64 * MB
 const SIZE_MB = 200
 
-let regions: Regions
+let regions: TwoRegions
 beforeAll(async () => {
-  regions = await startRegions({
+  regions = await startTwoRegions({
     routes: probeRoutes(),
     configure: (input) => ({
       ...input,

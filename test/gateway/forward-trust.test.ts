@@ -4,12 +4,12 @@ import { createHopTokens, HOP_HEADER } from '../../gateway/edge/away/hop-token.t
 import type { TenantId } from '../../tiers/types.ts'
 import { probeRoutes } from './probe-routes.ts'
 import { send } from './support.ts'
-import { type Regions, startRegions } from './two-regions.ts'
+import { startTwoRegions, type TwoRegions } from './two-regions.ts'
 
-let regions: Regions
+let regions: TwoRegions
 let idOf: (slug: string) => Promise<TenantId>
 beforeAll(async () => {
-  regions = await startRegions({ routes: probeRoutes() })
+  regions = await startTwoRegions({ routes: probeRoutes() })
   idOf = async (slug) => (await regions.world.system.control.tenant(slug)).id
 }, 120_000)
 afterAll(() => regions?.close())

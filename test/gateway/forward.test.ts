@@ -2,11 +2,11 @@ import { connect } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { probeRoutes } from './probe-routes.ts'
 import { send } from './support.ts'
-import { type Regions, startRegions } from './two-regions.ts'
+import { startTwoRegions, type TwoRegions } from './two-regions.ts'
 
-let regions: Regions
+let regions: TwoRegions
 beforeAll(async () => {
-  regions = await startRegions({ routes: probeRoutes() })
+  regions = await startTwoRegions({ routes: probeRoutes() })
 }, 120_000)
 afterAll(() => regions?.close())
 

@@ -5,7 +5,7 @@ import { startTap, type Tap } from '../support/tap.ts'
 import { startWorld, type TestGateway, type World } from './support.ts'
 
 /** Two regions with a gateway each; what one gateway sends to the other goes through the other's tap. */
-export interface Regions {
+export interface TwoRegions {
   readonly world: World
   readonly us: TestGateway
   readonly eu: TestGateway
@@ -14,7 +14,7 @@ export interface Regions {
   close(): Promise<void>
 }
 
-export interface RegionsOptions {
+export interface TwoRegionsOptions {
   readonly routes?: Hono
   readonly configure?: (input: ConfigInput) => ConfigInput
 }
@@ -22,7 +22,7 @@ export interface RegionsOptions {
 /** The tiers' policies: forward for free, redirect for pro, reject for enterprise. */
 const AWAY = { free: 'forward', pro: 'redirect', enterprise: 'reject' } as const
 
-export async function startRegions({ routes, configure = (i) => i }: RegionsOptions = {}): Promise<Regions> {
+export async function startTwoRegions({ routes, configure = (i) => i }: TwoRegionsOptions = {}): Promise<TwoRegions> {
   const taps = { us: await startTap(), eu: await startTap() }
   const world = await startWorld({
     regions: ['us', 'eu'],

@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Dispatcher } from 'undici'
-import { isInnkeeperError } from '../../../tiers/errors.ts'
 import { answerHeaders } from './peer-headers.ts'
 
 export interface ExchangeOptions {
@@ -11,7 +10,7 @@ export interface ExchangeOptions {
   /** Whose body is sent; null for a request without one. */
   readonly body: IncomingMessage | null
   readonly outgoing: ServerResponse
-  /** Its reason is an InnkeeperError. */
+  /** Ends the wait for an answer's head; its reason is an InnkeeperError. */
   readonly signal: AbortSignal
   /** How long it may wait for a connection to the peer. */
   readonly queueWaitMs: number
@@ -41,7 +40,7 @@ export class ExchangeError extends Error {
  * @throws ExchangeError before a byte of the answer was written
  */
 export function exchange(options: ExchangeOptions): Promise<void> {
-  const { dispatcher, path, method, body, outgoing, signal, queueWaitMs, onHead, onBroken } = options
+  const { dispatcher, path, method, headers, body, outgoing, signal, queueWaitMs, onHead, onBroken } = options
   return new Promise((resolve, reject) => {
     let controller: Dispatcher.DispatchController | null = null
     let isSent = false
@@ -50,8 +49,6 @@ export function exchange(options: ExchangeOptions): Promise<void> {
     let length = Number.NaN
 
     const abort = () => {
-      // An answer that has begun may take longer than the time that it had to begin.
-      if (isAnswered && isInnkeeperError(signal.reason, 'statement_timeout')) return
       if (controller !== null) controller.abort(signal.reason)
       else fail(signal.reason)
     }
@@ -65,8 +62,12 @@ export function exchange(options: ExchangeOptions): Promise<void> {
         outgoing.destroy()
       }
     }
-    signal.addEventListener('abort', abort, { once: true })
     const waiting = setTimeout(() => fail(new Error(`no connection in ${queueWaitMs} ms`)), queueWaitMs)
+    if (signal.aborted) {
+      fail(signal.reason)
+      return
+    }
+    signal.addEventListener('abort', abort, { once: true })
 
     const handler: Dispatcher.DispatchHandler = {
       onRequestStart(started) {
@@ -75,13 +76,18 @@ export function exchange(options: ExchangeOptions): Promise<void> {
         if (isOver) started.abort(new Error('nobody waits for it any more'))
         else isSent = true
       },
-      onResponseStart(started, status, headers) {
+      onResponseStart(started, status, { 'content-length': declared }) {
         if (status < 200) return
         const answer = answerHeaders((started.rawHeaders ?? []) as (Buffer | string)[])
         onHead(status, answer)
         outgoing.writeHead(status, answer)
-        length = Number(headers['content-length'] ?? Number.NaN)
+        length = Number(declared ?? Number.NaN)
         isAnswered = true
+        // From now on there is no deadline: only the client's going away ends it, or this gateway's.
+        signal.removeEventListener('abort', abort)
+        outgoing.once('close', () => {
+          if (!outgoing.writableFinished) started.abort(new Error('the client closed the connection'))
+        })
         // What comes with the head leaves with it; a body that is yet to come does not hold the head back.
         process.nextTick(() => outgoing.writableEnded || outgoing.flushHeaders())
         resolve()
@@ -97,14 +103,12 @@ export function exchange(options: ExchangeOptions): Promise<void> {
         outgoing.once('drain', () => started.resume())
       },
       onResponseEnd() {
-        signal.removeEventListener('abort', abort)
         if (!outgoing.writableEnded) outgoing.end()
       },
       onResponseError: (_started, error) => fail(error),
     }
     // Not the stream itself: a stream is destroyed with its request, and the client's connection with it.
     const bytes = body === null ? null : body.iterator({ destroyOnReturn: false })
-    const { headers } = options
     dispatcher.dispatch({ path, method: method as Dispatcher.HttpMethod, headers, body: bytes as never }, handler)
   })
 }

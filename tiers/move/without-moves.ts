@@ -11,12 +11,7 @@ import { MIGRATION_LOCK, type MoveStore } from './store.ts'
 export async function withoutMoves<T>(sql: postgres.Sql, store: MoveStore, work: () => Promise<T>): Promise<T> {
   const connection = await sql.reserve()
   try {
-    const [turn] = await connection<{ taken: boolean }[]>`select pg_try_advisory_lock(${MIGRATION_LOCK}) as taken`
-    if (!turn!.taken) {
-      throw new InnkeeperError('conflict', 'A migration is running, or a move is just beginning', {
-        hint: 'Try again.',
-      })
-    }
+    await takeTurn(connection)
     try {
       const open = await store.list({ open: true, limit: 20 })
       if (open.length > 0) {
@@ -31,5 +26,20 @@ export async function withoutMoves<T>(sql: postgres.Sql, store: MoveStore, work:
     }
   } finally {
     connection.release()
+  }
+}
+
+const TURN_MS = 10_000
+
+/** The server takes a moment to notice that a process which held the turn was killed. */
+async function takeTurn(connection: postgres.ReservedSql): Promise<void> {
+  const until = performance.now() + TURN_MS
+  for (;;) {
+    const [turn] = await connection<{ taken: boolean }[]>`select pg_try_advisory_lock(${MIGRATION_LOCK}) as taken`
+    if (turn!.taken) return
+    if (performance.now() > until) {
+      throw new InnkeeperError('conflict', 'A migration is running', { hint: 'Wait for it to end, then try again.' })
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50))
   }
 }

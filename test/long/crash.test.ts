@@ -1,3 +1,3 @@
 import { crashSuite } from '../contract/crash.ts'
 
-crashSuite({ shared: 1, schema: 5, database: 7, migration: 7 })
+crashSuite({ shared: 2, schema: 15, database: 25, migration: 25 })

@@ -1,3 +1,3 @@
 import { crashSuite } from '../contract/crash.ts'
 
-crashSuite({ shared: 2, schema: 15, database: 25, migration: 25 })
+crashSuite({ shared: 2, schema: 15, database: 25, migration: 250 })

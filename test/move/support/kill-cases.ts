@@ -36,7 +36,11 @@ export async function killAndResume(
     expect(states, `${move.state}: ${move.reason}`).toContain(move.state)
     return move
   }
-  let { id } = await moves.start({ tenant: slug, tier: TIER_OF[isolation], cluster, by: 'test' })
+  // A rollback before left the tenant where it was, which may be where this case would take it.
+  const here = (await system.control.tenant(slug)).placement!
+  const isHere = here.isolation === isolation && here.cluster === cluster
+  const target = isHere ? (cluster === 'us-1' ? 'us-2' : 'us-1') : cluster
+  let { id } = await moves.start({ tenant: slug, tier: TIER_OF[isolation], cluster: target, by: 'test' })
   let survivor: ReturnType<typeof moves.run> | null = null
   if (afterwards !== undefined) {
     survivor = moves.run()

@@ -1,7 +1,7 @@
 import { InnkeeperError } from '../errors.ts'
 import type { AdminSql } from '../pg/admin.ts'
 import { quoteIdent } from '../quote.ts'
-import { MOVER, OWNER, TRIGGER } from '../tenancy/roles.ts'
+import { APP_SCHEMA, MOVER, OWNER, TRIGGER } from '../tenancy/roles.ts'
 import { captureChanges } from './capture.ts'
 import { faultsOf } from './faults.ts'
 
@@ -49,6 +49,7 @@ export async function protectRoom(
     )
     // A partition reached directly would skip its parent's policy; only the parent is granted.
     if (!partition) await tx.unsafe(`grant select, insert, update, delete on ${table} to ${roles}`)
+    if (room !== APP_SCHEMA) await keepStrangersOut(tx, table, room, roles)
     await openToMover(tx, table)
   }
   await captureChanges(tx, room, references)
@@ -60,6 +61,23 @@ export async function protectRoom(
     await tx.unsafe(`revoke all on ${schema}.${quoteIdent(name)} from public, ${roles}`)
     await tx.unsafe(`grant select on ${schema}.${quoteIdent(name)} to ${roles}`)
   }
+}
+
+/** Beside the tenant's policy: rows are written into the tenant's own schema alone. Reading needs no such rule. */
+async function keepStrangersOut(tx: AdminSql, table: string, room: string, roles: string): Promise<void> {
+  const check = `${quoteLiteral(room)} = (select tenancy.own_room())`
+  for (const command of ['insert', 'update']) {
+    await tx.unsafe(`drop policy if exists innkeeper_room_${command} on ${table}`)
+    await tx.unsafe(
+      `create policy innkeeper_room_${command} on ${table} as restrictive for ${command} to ${roles} with check (${check})`,
+    )
+  }
+}
+
+/** A room's name has no quote in it; one that had would be refused here. */
+function quoteLiteral(name: string): string {
+  if (!/^[a-z0-9_]+$/.test(name)) throw new RangeError(`not a room's name: ${name}`)
+  return `'${name}'`
 }
 
 /** A move's rows, and only those, for the role that only movers take on. */

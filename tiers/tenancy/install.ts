@@ -32,7 +32,7 @@ export async function installDatabase(sql: AdminSql, app: string, keys: readonly
     await tx.unsafe('revoke all on all functions in schema tenancy from public')
     await tx.unsafe(`grant usage on schema tenancy to ${quoteIdent(app)}, ${TRIGGER}, ${OWNER}`)
     await tx.unsafe(
-      `grant execute on function tenancy.tenant_id(), tenancy.claims(), tenancy.room_version(text) to ${quoteIdent(app)}, ${TRIGGER}, ${OWNER}`,
+      `grant execute on function tenancy.tenant_id(), tenancy.claims(), tenancy.room_version(text), tenancy.own_room() to ${quoteIdent(app)}, ${TRIGGER}, ${OWNER}`,
     )
     await tx.unsafe(
       `grant execute on function tenancy.enter(text, bytea, text, text, text, text) to ${quoteIdent(app)}`,

@@ -2,7 +2,11 @@ import { defineConfig } from './define.ts'
 import { secret } from './secret.ts'
 
 export default defineConfig({
-  control: { url: secret('INNKEEPER_CONTROL_URL'), readUrl: secret('INNKEEPER_DIRECTORY_URL') },
+  control: {
+    url: secret('INNKEEPER_CONTROL_URL'),
+    readUrl: secret('INNKEEPER_DIRECTORY_URL'),
+    signingKey: secret('INNKEEPER_SIGNING_KEY'),
+  },
   regions: {
     us: {
       url: 'http://localhost:8080',

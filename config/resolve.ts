@@ -38,6 +38,8 @@ export interface Config extends Omit<ParsedConfig, 'control' | 'admin' | 'region
   readonly controlUrl: string
   /** The URL that gateways read the directory by, where it is not the control plane's own; only there, to make its role. */
   readonly directoryReaderUrl: string | null
+  /** Signs what is believed outside. Only the control plane has it; null where the configuration names none. */
+  readonly signingKey: Buffer | null
   readonly admin: {
     readonly token: string | null
     readonly host: string
@@ -122,6 +124,10 @@ export function resolveConfig(
   const controlUrl = read('control.url', controlRef, postgresUrl)
   const directoryReaderUrl =
     role.kind === 'control' && raw.control.readUrl ? read('control.readUrl', raw.control.readUrl, postgresUrl) : null
+  const signingKey =
+    role.kind === 'control' && raw.control.signingKey
+      ? Buffer.from(read('control.signingKey', raw.control.signingKey, keyBytes), 'base64')
+      : null
   const token = role.kind === 'control' ? read('admin.token', raw.admin.token, longEnough) : null
   const peering = readPeering(raw, read)
   if (faults.length > 0) throw new ConfigError(faults)
@@ -131,6 +137,7 @@ export function resolveConfig(
     role,
     controlUrl,
     directoryReaderUrl,
+    signingKey,
     admin: { ...admin, token },
     regions,
     peering,

@@ -84,6 +84,9 @@ export const configShape = z.strictObject({
   control: z.strictObject({
     url: secretRef.describe('postgres:// URL of the control database, for the control plane'),
     readUrl: secretRef.optional().describe('the same for gateways: a role that may only read the directory'),
+    signingKey: secretRef
+      .optional()
+      .describe('32 or more random bytes, base64: signs certificates and reports; without it they are unsigned'),
   }),
   admin: z
     .strictObject({

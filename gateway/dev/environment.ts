@@ -10,6 +10,7 @@ export interface DevSecrets {
   readonly appPassword: string
   readonly directoryPassword: string
   readonly peeringKey: string
+  readonly signingKey: string
   readonly regionKeys: Record<string, string>
 }
 
@@ -29,6 +30,7 @@ export async function devSecrets(state: string, regions: readonly string[]): Pro
     appPassword: kept.appPassword ?? randomBytes(18).toString('base64url'),
     directoryPassword: kept.directoryPassword ?? randomBytes(18).toString('base64url'),
     peeringKey: kept.peeringKey ?? randomBytes(32).toString('base64'),
+    signingKey: kept.signingKey ?? randomBytes(32).toString('base64'),
     regionKeys: Object.fromEntries(regions.map((r) => [r, kept.regionKeys?.[r] ?? randomBytes(32).toString('base64')])),
   }
   await writePrivately(join(state, FILE), `${JSON.stringify(secrets, null, 2)}\n`)
@@ -66,6 +68,7 @@ export function devEnvironment(
   if (config.control.readUrl) {
     env[config.control.readUrl.env] = control.url(CONTROL_DATABASE, DIRECTORY_ROLE, secrets.directoryPassword)
   }
+  if (config.control.signingKey) env[config.control.signingKey.env] = secrets.signingKey
   if (config.peering.key) env[config.peering.key.env] = secrets.peeringKey
   for (const [name, region] of Object.entries(config.regions)) {
     env[region.key.env] = secrets.regionKeys[name]!

@@ -30,6 +30,7 @@ beforeAll(async () => {
     INNKEEPER_CONTROL_URL: first!.server.url('innkeeper_control'),
     INNKEEPER_DIRECTORY_URL: first!.server.url('innkeeper_control', 'innkeeper_directory', 'reader-secret'),
     INNKEEPER_ADMIN_TOKEN: randomBytes(24).toString('hex'),
+    INNKEEPER_SIGNING_KEY: randomBytes(32).toString('base64'),
     INNKEEPER_US_KEY: randomBytes(32).toString('base64'),
   }
   for (const [n, { server }] of [first!, second!].entries()) {

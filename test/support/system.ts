@@ -140,6 +140,7 @@ function environmentOf(servers: ReadonlyMap<TestRegion, TestPostgres>): Record<s
     INNKEEPER_CONTROL_URL: first.url('innkeeper_control'),
     INNKEEPER_DIRECTORY_URL: first.url('innkeeper_control', 'innkeeper_directory', 'reader-secret'),
     INNKEEPER_ADMIN_TOKEN: randomBytes(24).toString('hex'),
+    INNKEEPER_SIGNING_KEY: randomBytes(32).toString('base64'),
     INNKEEPER_PEERING_KEY: randomBytes(32).toString('base64'),
   }
   for (const [region, { server }] of servers) {

@@ -5,6 +5,7 @@ import type { RoomSequence, RoomTable } from './catalogue.ts'
 import type { Side } from './side.ts'
 import type { MoveEvent } from './states.ts'
 import type { Lease, MovePatch, MoveStore } from './store.ts'
+import type { Throttle } from './throttle.ts'
 import type { Move, MoveProgress, MoveRequest } from './types.ts'
 
 /** How long things may take, and how often they are tried. Times in milliseconds. */
@@ -66,6 +67,8 @@ export interface MoveContext {
   tables(): Promise<readonly RoomTable[]>
   sequences(): Promise<readonly RoomSequence[]>
   progress(change: Partial<MoveProgress>): void
+  /** What is work for the servers, and can be divided, is done through it. */
+  readonly throttle: Throttle
   /** What an operator asked for, as of the last heartbeat. */
   asked(): MoveRequest | null
   /** Aborts when the lease is lost or the process closes. */

@@ -14,6 +14,8 @@ export interface CopyReport {
   onChunk(rows: number, bytes: number): void
   /** Asked before each chunk; it throws to stop, and may wait. */
   mayGoOn(): Promise<void>
+  /** Runs a chunk in its turn, and says how large it may be: a part of a full one. */
+  paced<T>(chunk: (part: number) => Promise<T>): Promise<T>
 }
 
 interface Position {
@@ -67,14 +69,15 @@ async function copyTable(ends: Ends, table: RoomTable, report: CopyReport): Prom
   let position: Position = known ?? { last: null, is_done: false }
   while (!position.is_done) {
     await report.mayGoOn()
-    const chunk = await copyChunk(ends, table, position.last)
+    const { last } = position
+    const chunk = await report.paced((part) => copyChunk(ends, table, last, part))
     report.onChunk(chunk.rows, chunk.bytes)
     position = chunk
   }
 }
 
-async function copyChunk({ source, target, from, to }: Ends, table: RoomTable, last: string[] | null) {
-  const limit = Math.max(1, Math.min(CHUNK_ROWS_MAX, Math.floor(CHUNK_BYTES / table.rowBytes)))
+async function copyChunk({ source, target, from, to }: Ends, table: RoomTable, last: string[] | null, part: number) {
+  const limit = Math.max(1, Math.floor(part * Math.min(CHUNK_ROWS_MAX, CHUNK_BYTES / table.rowBytes)))
   return from.transaction(beginRead(source), async () => {
     const bounds = [`tenant_id = '${source.tenant}'`]
     if (last !== null) bounds.push(after(table, last))

@@ -12,6 +12,7 @@ import { openSide } from './side.ts'
 import { isBeforeFlip, isFinal, type MoveEvent, next, onTakeover } from './states.ts'
 import { STEPS } from './steps.ts'
 import { type Lease, type MoveStore, Overtaken } from './store.ts'
+import { UNTHROTTLED } from './throttle.ts'
 import type { Move, MoveProgress, MoveRequest } from './types.ts'
 import { Differs } from './verify.ts'
 
@@ -72,6 +73,7 @@ export async function runMove(deps: RunDeps, claimed: Move, lease: Lease, pulse:
       target,
       makerOf: deps.makerOf,
       keysOf: deps.keysOf,
+      throttle: UNTHROTTLED,
       tables() {
         tables ??= told().then(async (s) => tablesOf(await s.client(), s.placement.schema))
         return tables

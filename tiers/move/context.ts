@@ -2,10 +2,10 @@ import type postgres from 'postgres'
 import type { KeyAdmin } from '../keys/admin.ts'
 import type { RoomMaker } from '../rooms/maker.ts'
 import type { RoomSequence, RoomTable } from './catalogue.ts'
+import type { Pacer } from './pacer.ts'
 import type { Side } from './side.ts'
 import type { MoveEvent } from './states.ts'
 import type { Lease, MovePatch, MoveStore } from './store.ts'
-import type { Throttle } from './throttle.ts'
 import type { Move, MoveProgress, MoveRequest } from './types.ts'
 
 /** How long things may take, and how often they are tried. Times in milliseconds. */
@@ -68,7 +68,7 @@ export interface MoveContext {
   sequences(): Promise<readonly RoomSequence[]>
   progress(change: Partial<MoveProgress>): void
   /** What is work for the servers, and can be divided, is done through it. */
-  readonly throttle: Throttle
+  readonly pacer: Pacer
   /** What an operator asked for, as of the last heartbeat. */
   asked(): MoveRequest | null
   /** Aborts when the lease is lost or the process closes. */

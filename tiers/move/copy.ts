@@ -1,6 +1,6 @@
-import { quoteIdent } from '../quote.ts'
 import type { RoomTable } from './catalogue.ts'
 import type { MoverClient } from './mover-client.ts'
+import { after, boundary, upTo } from './ranges.ts'
 import { AS_MOVER, beginRead, beginWrite, type Side } from './side.ts'
 import { copiedColumns, ensureStaging, stageOf } from './staging.ts'
 
@@ -104,42 +104,4 @@ async function copyChunk({ source, target, from, to }: Ends, table: RoomTable, l
       return { ...copied, last: end, is_done: end === null }
     })
   })
-}
-
-/** The key of the chunk's last row, or null where the chunk is the table's last. Columns as text, which reads back exactly. */
-async function boundary(
-  from: MoverClient,
-  source: Side,
-  table: RoomTable,
-  bounds: readonly string[],
-  limit: number,
-): Promise<string[] | null> {
-  if (table.key.length === 0) return null
-  const key = table.key.map((c) => quoteIdent(c.name))
-  const [row] = await from.query<{ key: string[] }>(
-    `select array[${key.map((k) => `${k}::text`).join(', ')}] as key from ${source.table(table.name)}
-     where ${bounds.join(' and ')} order by ${key.join(', ')} offset ${limit - 1} limit 1`,
-  )
-  return row?.key ?? null
-}
-
-function after(table: RoomTable, key: readonly string[]): string {
-  return compared(table, '>', key)
-}
-
-function upTo(table: RoomTable, key: readonly string[]): string {
-  return compared(table, '<=', key)
-}
-
-function compared(table: RoomTable, operator: string, key: readonly string[]): string {
-  const names = table.key.map((c) => quoteIdent(c.name)).join(', ')
-  const values = table.key.map((c, i) => `${literal(key[i]!)}::${c.type}`).join(', ')
-  return `(${names}) ${operator} (${values})`
-}
-
-/** COPY takes no parameters. Safe whatever the setting of standard_conforming_strings. */
-function literal(value: string): string {
-  return value.includes('\\')
-    ? ` E'${value.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`
-    : `'${value.replaceAll("'", "''")}'`
 }

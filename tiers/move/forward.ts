@@ -54,7 +54,7 @@ export async function copy(ctx: MoveContext): Promise<Outcome> {
   let { rows, bytes } = await copiedBefore(ctx)
   let here = 0
   await copyRows(ctx.source, ctx.target, await ctx.tables(), {
-    paced: ctx.throttle.paced,
+    paced: ctx.pacer.paced,
     onChunk(chunkRows, chunkBytes) {
       rows += chunkRows
       bytes += chunkBytes

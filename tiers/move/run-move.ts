@@ -6,13 +6,13 @@ import { reversed } from './backward.ts'
 import { type RoomSequence, type RoomTable, sequencesOf, tablesOf } from './catalogue.ts'
 import type { MoveContext, MoveHook, MoveSettings, Outcome } from './context.ts'
 import { Asked } from './forward.ts'
+import { UNPACED } from './pacer.ts'
 import { announce } from './prepare.ts'
 import { retreat } from './retreat.ts'
 import { openSide } from './side.ts'
 import { isBeforeFlip, isFinal, type MoveEvent, next, onTakeover } from './states.ts'
 import { STEPS } from './steps.ts'
 import { type Lease, type MoveStore, Overtaken } from './store.ts'
-import { UNTHROTTLED } from './throttle.ts'
 import type { Move, MoveProgress, MoveRequest } from './types.ts'
 import { Differs } from './verify.ts'
 
@@ -73,7 +73,7 @@ export async function runMove(deps: RunDeps, claimed: Move, lease: Lease, pulse:
       target,
       makerOf: deps.makerOf,
       keysOf: deps.keysOf,
-      throttle: UNTHROTTLED,
+      pacer: UNPACED,
       tables() {
         tables ??= told().then(async (s) => tablesOf(await s.client(), s.placement.schema))
         return tables

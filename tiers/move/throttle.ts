@@ -1,20 +1,96 @@
-/** What a move asks before each piece of work that its neighbours on the two servers may feel. */
-export interface Throttle {
-  /**
-   * Runs one piece of work in its turn, and rests after it as long as the neighbours need.
-   *
-   * @param work is given how large a piece it may be, as a part of a full one: over 0, up to 1
-   * @throws what the work throws, and the reason of the signal that the throttle was opened with
-   */
-  paced<T>(work: (part: number) => Promise<T>): Promise<T>
-  /** The part of the full speed that is held back at the moment: 0 to under 1. */
-  heldBack(): number
-  close(): Promise<void>
+/**
+ * How much of its full speed a move may take, decided from one number: how long a small, always equal piece of work takes on
+ * a server (`probe.ts`). Pure: it is given measurements one by one and knows no clock.
+ *
+ * The comparison is with the same server while no move works there, and not with a number from before the move: every so
+ * often the move rests for a moment and the baseline is taken again, so neighbours who become busier by themselves are not
+ * taken for our doing, and a baseline that was taken at a bad moment does not last. What follows is the rule by which TCP
+ * shares a line (additive increase, multiplicative decrease: Chiu and Jain, 1989): a little more while nobody suffers, much
+ * less as soon as somebody does, so that several moves on one server settle at equal parts.
+ */
+
+export interface ThrottleLimits {
+  /** The slow end of the measurements may be this many times that of the server at rest. */
+  readonly ratioMax: number
+  /** Below this part of the full speed a move is not held back: it has to end some time. */
+  readonly partMin: number
 }
 
-/** As fast as it goes. */
-export const UNTHROTTLED: Throttle = {
-  paced: (work) => work(1),
-  heldBack: () => 0,
-  close: async () => {},
+export interface ThrottleState {
+  /** `resting`: nobody works, and what is measured is the baseline. */
+  readonly phase: 'resting' | 'working'
+  /** Measurements at rest, the newest last, in milliseconds. */
+  readonly baseline: readonly number[]
+  /** Of the present phase. */
+  readonly measured: number
+  /** Measurements since the last decision, and how many of them were over the limit. */
+  readonly seen: number
+  readonly slow: number
+  /** The part of the full speed that is allowed. */
+  readonly part: number
+}
+
+export const REST_SAMPLES = 40
+export const WORK_SAMPLES = 800
+const BASELINE_SAMPLES = 3 * REST_SAMPLES
+const BATCH_SAMPLES = 20
+/** More than one in ten of a batch over the limit: not the one that any machine shows now and then. */
+const SLOW_MAX = 2
+const MISSES_MAX = 3
+const INCREASE = 0.1
+const DECREASE = 0.6
+/** Nobody's request notices less, and the timers of two machines do not agree better. */
+const SLACK_MS = 0.5
+
+/** It begins with a rest, and not at full speed: the first decisions come when a copy may be half done. */
+export const BEGINNING: ThrottleState = {
+  phase: 'resting',
+  baseline: [],
+  measured: 0,
+  seen: 0,
+  slow: 0,
+  part: 0.5,
+}
+
+/** What a measurement must not be over: the 95th percentile at rest, with what may be added to it. Null before any rest. */
+export function limitMs({ baseline }: ThrottleState, { ratioMax }: ThrottleLimits): number | null {
+  if (baseline.length === 0) return null
+  const sorted = baseline.toSorted((a, b) => a - b)
+  return sorted[Math.floor(0.95 * (sorted.length - 1))]! * ratioMax + SLACK_MS
+}
+
+/**
+ * @param latencyMs null where the server did not answer
+ * @returns the state after this measurement
+ */
+export function observe(state: ThrottleState, latencyMs: number | null, limits: ThrottleLimits): ThrottleState {
+  return state.phase === 'resting' ? rest(state, latencyMs, limits) : work(state, latencyMs, limits)
+}
+
+function rest(state: ThrottleState, latencyMs: number | null, { partMin }: ThrottleLimits): ThrottleState {
+  const begun = { ...state, phase: 'working', measured: 0, seen: 0, slow: 0 } as const
+  if (latencyMs === null) {
+    // A server that cannot be measured is treated as one that suffers; it must not hold the move for ever.
+    const slow = state.slow + 1
+    return slow < MISSES_MAX ? { ...state, slow } : { ...begun, part: partMin }
+  }
+  const measured = state.measured + 1
+  const baseline = [...state.baseline, latencyMs].slice(-BASELINE_SAMPLES)
+  return measured < REST_SAMPLES ? { ...state, measured, baseline } : { ...begun, baseline }
+}
+
+function work(state: ThrottleState, latencyMs: number | null, limits: ThrottleLimits): ThrottleState {
+  const limit = limitMs(state, limits)
+  const isSlow = latencyMs === null || limit === null || latencyMs > limit
+  const measured = state.measured + 1
+  const [seen, slow] = [state.seen + 1, state.slow + (isSlow ? 1 : 0)]
+  // Not at the end of the batch only: on a server that stands still twenty measurements take long.
+  if (slow > SLOW_MAX) return after({ ...state, measured, part: Math.max(limits.partMin, state.part * DECREASE) })
+  if (seen >= BATCH_SAMPLES) return after({ ...state, measured, part: Math.min(1, state.part + INCREASE) })
+  return { ...state, measured, seen, slow }
+}
+
+function after(state: ThrottleState): ThrottleState {
+  const isRestDue = state.measured >= WORK_SAMPLES
+  return { ...state, seen: 0, slow: 0, ...(isRestDue ? { phase: 'resting', measured: 0 } : {}) }
 }

@@ -1,0 +1,81 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Gauge, Gauges } from './gauge.ts'
+
+/** What a move asks before each piece of work that its neighbours on the two servers may feel. */
+export interface Pacer {
+  /**
+   * Runs one piece of work in its turn, and rests after it as long as the neighbours need.
+   *
+   * @param work is given how large a piece it may be, as a part of a full one: over 0, up to 1
+   * @throws what the work throws, and the signal's reason
+   */
+  paced<T>(work: (part: number) => Promise<T>): Promise<T>
+  /** The part of the full speed that is held back at the moment: 0 to under 1. */
+  heldBack(): number
+  close(): Promise<void>
+}
+
+/** As fast as it goes. */
+export const UNPACED: Pacer = {
+  paced: (work) => work(1),
+  heldBack: () => 0,
+  close: async () => {},
+}
+
+export interface PacerOptions {
+  /** Both ends; the slower one decides. */
+  readonly clusters: readonly string[]
+  readonly gauges: Gauges
+  readonly signal: AbortSignal
+  /** Of work that nothing is asked about: most tenants are small, and copied in less time than a measurement takes. */
+  readonly freeMs: number
+}
+
+const REST_MAX_MS = 3_000
+
+export function openPacer({ clusters, gauges, signal, freeMs }: PacerOptions): Pacer {
+  let taken: readonly ReturnType<Gauges['take']>[] = []
+  let spentMs = 0
+  const timed = async <T>(work: () => Promise<T>) => {
+    const started = performance.now()
+    const value = await work()
+    const tookMs = performance.now() - started
+    spentMs += tookMs
+    return { value, tookMs }
+  }
+  return {
+    async paced(work) {
+      signal.throwIfAborted()
+      if (spentMs < freeMs) return (await timed(() => work(1))).value
+      if (taken.length === 0) taken = [...new Set(clusters)].map((c) => gauges.take(c))
+      const all = taken.map((t) => t.gauge)
+      const part = await turn(all, signal)
+      const leave = all.map((g) => g.enter())
+      const { value, tookMs } = await timed(() => work(part)).finally(() => {
+        for (const end of leave) end()
+      })
+      // A shorter piece, and then a rest: long pieces with long rests would let the unlucky ones wait as before.
+      await sleep(Math.min(REST_MAX_MS, tookMs * (1 / part - 1)), undefined, { signal }).catch(() => {})
+      return value
+    },
+    heldBack: () => 1 - Math.min(1, ...taken.map((t) => t.gauge.part())),
+    async close() {
+      await Promise.all(taken.map((t) => t.giveBack()))
+      taken = []
+    },
+  }
+}
+
+/** Waits until none of the servers rests. Nothing is held meanwhile, or two moves could wait for each other. */
+async function turn(all: readonly Gauge[], signal: AbortSignal): Promise<number> {
+  for (;;) {
+    signal.throwIfAborted()
+    const resting = all.find((g) => g.isResting())
+    if (resting === undefined) return Math.min(...all.map((g) => g.part()))
+    await Promise.race([resting.rested(), aborted(signal)])
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+}

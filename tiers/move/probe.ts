@@ -1,0 +1,57 @@
+import type pg from 'pg'
+import type { ClusterConfig } from '../../config/index.ts'
+import { type MoverClient, openMoverClient } from './mover-client.ts'
+
+/** Measures how a server feels to those who use it. */
+export interface Probe {
+  /** @returns milliseconds; null where the server did not answer */
+  sample(): Promise<number | null>
+  close(): Promise<void>
+}
+
+/**
+ * What every tenant's request needs of a server, as one small transaction: to be woken (the sleep), to read, and to write
+ * with the flush of a commit, replicas included where commits wait for them. The server itself takes the time, so neither
+ * the way to it nor a mover that is busy streaming is in it. Nothing is kept: the message goes to the log and no table.
+ *
+ * It was chosen over the gateways' own latencies: those are of other statements each minute, are missing where nobody
+ * asks, and would need a way for gateways to write to the control plane. What it does not feel: queues inside the
+ * gateways, and pages of others that the copy pushed out of the server's memory.
+ */
+const WORK = `begin; select pg_sleep(0.001); select relname from pg_class where oid = 'pg_class'::regclass;
+  select pg_logical_emit_message(true, 'innkeeper', ''); commit;
+  select extract(epoch from clock_timestamp() - statement_timestamp())::float8 * 1000 as ms`
+
+/** In the database that every server has, where no tenant lives and no right is taken away. */
+const DATABASE = 'postgres'
+
+export function openProbe(cluster: ClusterConfig): Probe {
+  let opening: Promise<MoverClient> | null = null
+  const close = async () => {
+    const was = opening
+    opening = null
+    await was?.then(
+      (client) => client.close(),
+      () => {},
+    )
+  }
+  return {
+    async sample() {
+      opening ??= openMoverClient({
+        url: cluster.adminUrl!,
+        database: DATABASE,
+        tls: cluster.tls,
+        applicationName: 'innkeeper-probe',
+      })
+      try {
+        const results = (await (await opening).raw.query(WORK)) as unknown as pg.QueryResult<{ ms: number }>[]
+        return results.at(-1)!.rows[0]!.ms
+      } catch {
+        // Whatever it was, the move's own connections will say it; here it is a server that does not answer.
+        await close()
+        return null
+      }
+    },
+    close,
+  }
+}

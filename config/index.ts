@@ -1,10 +1,10 @@
 export { type AppEnv, type AppTenant, type AppUser, defineRoutes } from './app-env.ts'
 export { defineConfig } from './define.ts'
+export type { RegionPeering } from './peering.ts'
 export {
   type ClusterConfig,
   type Config,
   ConfigError,
-  type PeeringConfig,
   type ProcessRole,
   type RegionConfig,
   resolveConfig,

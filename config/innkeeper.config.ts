@@ -11,6 +11,10 @@ export default defineConfig({
     us: {
       url: 'http://localhost:8080',
       key: secret('INNKEEPER_US_KEY'),
+      peering: {
+        key: secret('INNKEEPER_US_PEERING_KEY'),
+        publicKeys: [secret('INNKEEPER_US_PEERING_PUBLIC_KEY')],
+      },
       clusters: {
         'us-1': { url: secret('INNKEEPER_US_1_URL'), adminUrl: secret('INNKEEPER_US_1_ADMIN_URL') },
       },
@@ -18,12 +22,15 @@ export default defineConfig({
     eu: {
       url: 'http://localhost:8081',
       key: secret('INNKEEPER_EU_KEY'),
+      peering: {
+        key: secret('INNKEEPER_EU_PEERING_KEY'),
+        publicKeys: [secret('INNKEEPER_EU_PEERING_PUBLIC_KEY')],
+      },
       clusters: {
         'eu-1': { url: secret('INNKEEPER_EU_1_URL'), adminUrl: secret('INNKEEPER_EU_1_ADMIN_URL') },
       },
     },
   },
-  peering: { key: secret('INNKEEPER_PEERING_KEY') },
   tiers: {
     free: {
       isolation: 'shared',

@@ -1,4 +1,5 @@
-import type { Secret } from './secret.ts'
+import { type RegionPeering, readPeering, regionOfKey } from './peering.ts'
+import type { Read } from './read.ts'
 import { configShape, type ParsedConfig } from './shape.ts'
 
 /** Which process is being configured: it decides which credentials are read at all. */
@@ -18,6 +19,7 @@ export interface RegionConfig {
   readonly url: string
   /** Where the gateways of other regions send what they forward. */
   readonly peerUrl: string
+  readonly peering: RegionPeering
   /** Null for a region that this process holds no credentials of. */
   readonly secrets: {
     readonly key: Buffer
@@ -27,13 +29,7 @@ export interface RegionConfig {
   } | null
 }
 
-export interface PeeringConfig extends Omit<ParsedConfig['peering'], 'key' | 'keyPrevious'> {
-  /** Without one nothing is forwarded, and nothing that was is believed. */
-  readonly key: Buffer | null
-  readonly keyPrevious: Buffer | null
-}
-
-export interface Config extends Omit<ParsedConfig, 'control' | 'admin' | 'regions' | 'peering' | 'defaultTier'> {
+export interface Config extends Omit<ParsedConfig, 'control' | 'admin' | 'regions' | 'defaultTier'> {
   readonly role: ProcessRole
   readonly controlUrl: string
   /** The URL that gateways read the directory by, where it is not the control plane's own; only there, to make its role. */
@@ -47,7 +43,6 @@ export interface Config extends Omit<ParsedConfig, 'control' | 'admin' | 'region
     readonly allowedHosts: readonly string[]
   }
   readonly regions: ReadonlyMap<string, RegionConfig>
-  readonly peering: PeeringConfig
   readonly defaultTier: string
 }
 
@@ -99,7 +94,7 @@ export function resolveConfig(
   const raw = parseConfig(input)
   const faults = crossChecks(raw, role)
 
-  const read = (where: string, ref: Secret, check: (v: string) => string | null): string => {
+  const read: Read = (where, ref, check) => {
     const value = env[ref.env]
     if (value === undefined || value === '') {
       faults.push({ where: ref.env, what: `is not set; ${where} needs it` })
@@ -113,10 +108,18 @@ export function resolveConfig(
   const regions = new Map<string, RegionConfig>()
   for (const [name, region] of Object.entries(raw.regions)) {
     const mine = role.kind === 'control' || role.region === name
+    const { fault, ...peering } = readPeering(raw, name, role.kind === 'gateway' && mine, read)
+    const other = regionOfKey(
+      [...regions].map(([n, r]) => [n, r.peering] as const),
+      peering,
+    )
+    const what = other === null ? fault : `holds a key of region ${other}: each region needs one of its own`
+    if (what !== null) faults.push({ where: `regions.${name}.peering.publicKeys`, what })
     regions.set(name, {
       name,
       url: region.url.replace(/\/+$/, ''),
       peerUrl: (region.peerUrl ?? region.url).replace(/\/+$/, ''),
+      peering,
       secrets: mine ? readRegion(name, region, role, read) : null,
     })
   }
@@ -129,7 +132,6 @@ export function resolveConfig(
       ? Buffer.from(read('control.signingKey', raw.control.signingKey, keyBytes), 'base64')
       : null
   const token = role.kind === 'control' ? read('admin.token', raw.admin.token, longEnough) : null
-  const peering = readPeering(raw, read)
   if (faults.length > 0) throw new ConfigError(faults)
   const { control: _control, regions: _regions, admin, defaultTier, ...rest } = raw
   return Object.freeze({
@@ -140,20 +142,8 @@ export function resolveConfig(
     signingKey,
     admin: { ...admin, token },
     regions,
-    peering,
     defaultTier: defaultTier ?? Object.keys(raw.tiers)[0]!,
   })
-}
-
-type Read = (where: string, ref: Secret, check: (v: string) => string | null) => string
-
-/** Where there is one region there is nobody to forward to, and no key to share. */
-function readPeering({ peering, regions }: ParsedConfig, read: Read): PeeringConfig {
-  const keyOf = (name: 'key' | 'keyPrevious') => {
-    const ref = Object.keys(regions).length > 1 ? peering[name] : undefined
-    return ref === undefined ? null : Buffer.from(read(`peering.${name}`, ref, keyBytes), 'base64')
-  }
-  return { ...peering, key: keyOf('key'), keyPrevious: keyOf('keyPrevious') }
 }
 
 function readRegion(name: string, region: ParsedConfig['regions'][string], role: ProcessRole, read: Read) {
@@ -194,8 +184,9 @@ function crossChecks(raw: ParsedConfig, role: ProcessRole): ConfigFault[] {
     })
   }
   for (const [tier, { away }] of Object.entries(raw.tiers)) {
-    if (away === 'forward' && raw.peering.key === undefined && Object.keys(raw.regions).length > 1) {
-      faults.push({ where: `tiers.${tier}.away`, what: '"forward" needs peering.key, which all gateways share' })
+    const unpeered = Object.keys(raw.regions).filter((name) => raw.regions[name]!.peering === undefined)
+    if (away === 'forward' && unpeered.length > 0 && Object.keys(raw.regions).length > 1) {
+      faults.push({ where: `tiers.${tier}.away`, what: `"forward" needs regions.${unpeered[0]}.peering` })
     }
   }
   const owners = new Map<string, string>()

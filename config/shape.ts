@@ -8,6 +8,9 @@ const name = z
 const secretRef = z.strictObject({
   env: z.string().regex(/^[A-Z][A-Z0-9_]*$/, 'name an environment variable: capitals, digits, underscores'),
 })
+const publicKey = z
+  .string()
+  .refine((text) => Buffer.from(text, 'base64').length === 32, 'is not 32 bytes in base64: npx innkeeper peering-key')
 const count = z.number().int().positive()
 const isolation = z.enum(['shared', 'schema', 'database'])
 
@@ -60,6 +63,17 @@ const regionShape = z.strictObject({
   peerUrl: z.url().optional().describe('where gateways of other regions reach this one, if not at `url`'),
   key: secretRef.describe('32 or more random bytes, base64: the root of all keys of this region'),
   keyPrevious: secretRef.optional().describe('the key before a rotation, still accepted'),
+  peering: z
+    .strictObject({
+      key: secretRef.describe('the private half of the key that what this region forwards is signed with, of X25519'),
+      keyPrevious: secretRef.optional().describe('the one before a rotation, still accepted'),
+      publicKeys: z
+        .array(z.union([publicKey, secretRef]))
+        .min(1)
+        .describe('the public halves, which every region knows; others use the first, all are accepted'),
+    })
+    .optional()
+    .describe('without it nothing is forwarded to or from the region'),
   redisUrl: secretRef.optional().describe('Redis of this region; without it each gateway caches for itself'),
   clusters: z.record(name, clusterShape).refine((c) => Object.keys(c).length > 0, 'a region needs a cluster'),
 })
@@ -124,10 +138,6 @@ export const configShape = z.strictObject({
     .prefault({}),
   peering: z
     .strictObject({
-      key: secretRef
-        .optional()
-        .describe('32 or more random bytes, base64, shared by all gateways: signs what they forward'),
-      keyPrevious: secretRef.optional().describe('the key before a rotation, still accepted'),
       hopTtlMs: z.number().int().min(1_000).max(60_000).default(10_000).describe('how long the token of a hop is good'),
       connectionsMax: count.default(64).describe('connections of one gateway process to each other region'),
       requestsMax: count.default(2_000).describe('requests under way to one other region'),

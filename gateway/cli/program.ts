@@ -8,6 +8,7 @@ import { initCommand } from './commands/init.ts'
 import { keysCommand } from './commands/keys.ts'
 import { migrateCommand } from './commands/migrate.ts'
 import { movesCommand } from './commands/move.ts'
+import { peeringKeyCommand } from './commands/peering-key.ts'
 import { serveCommand } from './commands/serve.ts'
 import { shellCommand } from './commands/shell.ts'
 import { tenantsCommand } from './commands/tenants.ts'
@@ -30,6 +31,7 @@ const COMMANDS = [
   shellCommand,
   migrateCommand,
   generateCommand,
+  peeringKeyCommand,
   doctorCommand,
 ] as const
 

@@ -6,7 +6,7 @@ import type { ParsedConfig } from '../../config/shape.ts'
 import { isInnkeeperError } from '../../tiers/errors.ts'
 import { loadProduct, type Product } from '../product.ts'
 import { releasers } from '../releasers.ts'
-import { devEnvironment, devSecrets, writePrivately } from './environment.ts'
+import { devEnvironment, devSecrets, publicKeyVariable, writePrivately } from './environment.ts'
 import { takeState } from './lock.ts'
 import { removeLocalPostgres } from './postgres/remove.ts'
 import { type Progress, progressOn } from './progress.ts'
@@ -119,14 +119,17 @@ async function localProduct({ configFolder, port, state }: DevOptions, fresh = f
     Object.entries(parsed.regions).map(([name, region], i) => {
       // A local system has neither a Redis of its own nor a key that was rotated out.
       const { redisUrl: _redis, keyPrevious: _previous, peerUrl: _peer, ...rest } = region
-      return [name, { ...rest, url: `http://localhost:${port === 0 ? 80 : port + i}` }]
+      const peering = region.peering && {
+        key: region.peering.key,
+        publicKeys: [{ env: publicKeyVariable(region.peering.key) }],
+      }
+      return [name, { ...rest, ...(peering && { peering }), url: `http://localhost:${port === 0 ? 80 : port + i}` }]
     }),
   )
   // Short enough for a stop within seconds.
   const http = { ...parsed.http, drainMs: Math.min(parsed.http.drainMs, 3_000) }
-  const { keyPrevious: _previous, ...peering } = parsed.peering
   const directory = { ...parsed.directory, persistFolder: join(resolve(state), 'directory') }
-  return { ...product, config: { ...parsed, regions, http, peering, directory } }
+  return { ...product, config: { ...parsed, regions, http, directory } }
 }
 
 async function reset(state: string, names: readonly string[], progress: Progress): Promise<void> {

@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { chmod, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Secret } from '../../config/index.ts'
 import type { ParsedConfig } from '../../config/shape.ts'
+import { publicKeyOf } from '../../config/x25519.ts'
 import type { LocalPostgres } from './postgres/types.ts'
 
 /** What is made up once for a local system and kept in its state folder. */
@@ -9,9 +11,9 @@ export interface DevSecrets {
   readonly adminToken: string
   readonly appPassword: string
   readonly directoryPassword: string
-  readonly peeringKey: string
   readonly signingKey: string
   readonly regionKeys: Record<string, string>
+  readonly peeringKeys: Record<string, string>
 }
 
 const FILE = 'secrets.json'
@@ -29,12 +31,16 @@ export async function devSecrets(state: string, regions: readonly string[]): Pro
     adminToken: kept.adminToken ?? randomBytes(24).toString('hex'),
     appPassword: kept.appPassword ?? randomBytes(18).toString('base64url'),
     directoryPassword: kept.directoryPassword ?? randomBytes(18).toString('base64url'),
-    peeringKey: kept.peeringKey ?? randomBytes(32).toString('base64'),
     signingKey: kept.signingKey ?? randomBytes(32).toString('base64'),
-    regionKeys: Object.fromEntries(regions.map((r) => [r, kept.regionKeys?.[r] ?? randomBytes(32).toString('base64')])),
+    regionKeys: keysOf(regions, kept.regionKeys),
+    peeringKeys: keysOf(regions, kept.peeringKeys),
   }
   await writePrivately(join(state, FILE), `${JSON.stringify(secrets, null, 2)}\n`)
   return secrets
+}
+
+function keysOf(regions: readonly string[], kept: Record<string, string> = {}): Record<string, string> {
+  return Object.fromEntries(regions.map((r) => [r, kept[r] ?? randomBytes(32).toString('base64')]))
 }
 
 /** Writes a file that only its owner can read; whole or not at all. */
@@ -49,6 +55,9 @@ export async function writePrivately(path: string, text: string): Promise<void> 
 const APP_ROLE = 'innkeeper_app'
 const DIRECTORY_ROLE = 'innkeeper_directory'
 const CONTROL_DATABASE = 'innkeeper_control'
+
+/** Where the public half of a local region's peering key is, whatever the configuration says of it. */
+export const publicKeyVariable = (key: Secret): string => `${key.env}_PUBLIC`
 
 /**
  * The environment in which the configuration's secrets point at local servers: under whatever names it gives them.
@@ -69,9 +78,13 @@ export function devEnvironment(
     env[config.control.readUrl.env] = control.url(CONTROL_DATABASE, DIRECTORY_ROLE, secrets.directoryPassword)
   }
   if (config.control.signingKey) env[config.control.signingKey.env] = secrets.signingKey
-  if (config.peering.key) env[config.peering.key.env] = secrets.peeringKey
   for (const [name, region] of Object.entries(config.regions)) {
     env[region.key.env] = secrets.regionKeys[name]!
+    if (region.peering) {
+      const key = secrets.peeringKeys[name]!
+      env[region.peering.key.env] = key
+      env[publicKeyVariable(region.peering.key)] = publicKeyOf(Buffer.from(key, 'base64')).toString('base64')
+    }
     for (const [clusterName, cluster] of Object.entries(region.clusters)) {
       const server = servers.get(clusterName)!
       env[cluster.url.env] = server.url('postgres', APP_ROLE, secrets.appPassword)

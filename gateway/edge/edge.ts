@@ -12,7 +12,9 @@ import { createAuthenticate } from './authenticate.ts'
 import { createAway } from './away/away.ts'
 import { createForward } from './away/forward.ts'
 import { readHop } from './away/hop.ts'
-import { createHopTokens } from './away/hop-token.ts'
+import { createHopKeys } from './away/hop-keys.ts'
+import { createHopTokens, type HopTokens, keptOf } from './away/hop-token.ts'
+import { ownNonces, sharedNonces } from './away/nonces.ts'
 import { createPeerPools } from './away/peer-pools.ts'
 import { cors } from './cors.ts'
 import type { GatewayContext, GatewayMiddleware } from './env.ts'
@@ -81,14 +83,14 @@ export function createEdge(options: EdgeOptions): Edge {
   const shared = redis === undefined ? null : createSharedUsage({ redis, region, log, now })
   const verifyJwt = createVerifyJwt(config.jwt, now)
 
-  const tokens = createHopTokens(config.peering, now)
+  const tokens = hopTokensOf(options, region, now)
   const pools = createPeerPools(config, region)
   const forward = tokens === null ? null : createForward({ config, region, peers, pools, tokens })
 
   const answers = createOnError(log)
   const middleware = middlewareInOrder({
     requestId: requestId(),
-    hop: readHop(tokens, region),
+    hop: readHop(tokens),
     observe: observe(telemetry, peers),
     inFlight: inFlight.middleware,
     secureHeaders: secureHeaders(peers),
@@ -137,4 +139,15 @@ export function createEdge(options: EdgeOptions): Edge {
       await shared?.close()
     },
   }
+}
+
+/** Null where the region has no key for it: then nothing is forwarded, nor believed to be. */
+function hopTokensOf({ config, redis, telemetry }: EdgeOptions, region: string, now: () => number): HopTokens | null {
+  const keys = createHopKeys(config, region)
+  if (keys === null) return null
+  const { hopTtlMs } = config.peering
+  const keptMs = keptOf(hopTtlMs)
+  const own = ownNonces(keptMs, now)
+  const nonces = redis === undefined ? own : sharedNonces({ own, redis, region, keptMs, log: telemetry.log })
+  return createHopTokens({ keys, nonces, hopTtlMs, now })
 }

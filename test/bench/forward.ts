@@ -1,5 +1,8 @@
+import { randomBytes } from 'node:crypto'
 import { Client } from 'undici'
 import type { ConfigInput } from '../../config/index.ts'
+import demo from '../../config/innkeeper.config.ts'
+import { publicKeyOf } from '../../config/x25519.ts'
 import { autocannon, type Load } from './autocannon.ts'
 import type { Bench } from './bench.ts'
 import { startChild } from './child.ts'
@@ -19,8 +22,15 @@ const PATH = '/v1/whoami'
 export const forward: Bench = {
   name: 'forward',
   async run({ system, seconds }) {
+    const euKey = randomBytes(32)
+    const euKeys = {
+      INNKEEPER_EU_PEERING_KEY: euKey.toString('base64'),
+      INNKEEPER_EU_PEERING_PUBLIC_KEY: publicKeyOf(euKey).toString('base64'),
+    }
     const start = (kind: string, input: ConfigInput, upstream = '') =>
-      startChild('forward-server.ts', [], { BENCH_JOB: JSON.stringify({ kind, upstream, input, env: system.env }) })
+      startChild('forward-server.ts', [], {
+        BENCH_JOB: JSON.stringify({ kind, upstream, input, env: { ...system.env, ...euKeys } }),
+      })
     const home = await start('us', twoRegions(system.input, 'http://127.0.0.1:1'))
     const upstream = `http://127.0.0.1:${home.said}`
     const away = await start('eu', twoRegions(system.input, upstream))
@@ -97,8 +107,11 @@ function twoRegions(input: ConfigInput, peerUrl: string): ConfigInput {
   const cluster = Object.values(us!.clusters)[0]!
   return {
     ...input,
-    regions: { us: { ...us!, peerUrl }, eu: { ...us!, url: 'http://eu.localhost', clusters: { 'eu-1': cluster } } },
-    peering: { key: { env: 'INNKEEPER_PEERING_KEY' }, connectionsMax: CONNECTIONS },
+    regions: {
+      us: { ...us!, peerUrl },
+      eu: { ...us!, url: 'http://eu.localhost', clusters: { 'eu-1': cluster }, peering: demo.regions.eu!.peering! },
+    },
+    peering: { connectionsMax: CONNECTIONS },
     tiers: Object.fromEntries(Object.entries(input.tiers).map(([n, t]) => [n, { ...t, away: 'forward' as const }])),
   }
 }

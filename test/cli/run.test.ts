@@ -23,7 +23,9 @@ interface Running {
 /** Starts a command that goes on until it is stopped. */
 async function start(...args: string[]): Promise<Running> {
   // A gateway is started with its own region's credentials and nothing else.
-  const own = Object.entries(system.env).filter(([name]) => args[0] === 'control' || !/_EU_|_ADMIN_/.test(name))
+  const own = Object.entries(system.env).filter(
+    ([name]) => args[0] === 'control' || !/_EU_(?!PEERING_PUBLIC)|_ADMIN_/.test(name),
+  )
   const env = { PATH: process.env.PATH!, ...Object.fromEntries(own) }
   const child = spawn(process.execPath, [BIN, ...args], { env, cwd: '/' })
   const callOff = whenWeDie('kill -9 "$1"', String(child.pid))

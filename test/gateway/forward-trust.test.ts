@@ -1,7 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createHopKeys } from '../../gateway/edge/away/hop-keys.ts'
 import { createHopTokens, HOP_HEADER } from '../../gateway/edge/away/hop-token.ts'
+import { ownNonces } from '../../gateway/edge/away/nonces.ts'
 import type { TenantId } from '../../tiers/types.ts'
+import type { TestRegion } from '../support/system.ts'
 import { probeRoutes } from './probe-routes.ts'
 import { send } from './support.ts'
 import { startTwoRegions, type TwoRegions } from './two-regions.ts'
@@ -18,18 +21,38 @@ const PATH = '/probe/headers'
 
 interface Forged {
   readonly tenant?: string
-  readonly to?: string
+  /** Whose key signs, where it is another one than the region has. */
   readonly key?: Buffer
+  readonly from?: TestRegion
+  readonly to?: TestRegion
   readonly nowMs?: number
   readonly target?: string
+  /** Whose credential the request has; null for none. */
+  readonly as?: string | null
 }
 
 /** A token as only a gateway can make one, but for what is said. */
-async function token({ tenant = 'umbrella', to = 'eu', key, nowMs = Date.now(), target = PATH }: Forged = {}) {
-  const { peering } = regions.world.system.gatewayConfig('us')
-  const tokens = createHopTokens({ ...peering, key: key ?? peering.key }, () => nowMs)!
-  const hop = { tenant: await idOf(tenant), from: 'us', to, requestId: 'request-1', clientIp: '203.0.113.7' }
-  return tokens.seal(hop, { method: 'GET', target, host: 'localhost' })
+async function token({ tenant = 'umbrella', from = 'us', to = 'eu', ...rest }: Forged = {}) {
+  const { key, nowMs = Date.now(), target = PATH, as = 'umbrella' } = rest
+  const { regions: configured, peering } = regions.world.system.gatewayConfig(from)
+  const own = configured.get(from)!
+  const forged = key && { ...own, peering: { ...own.peering, keys: [key] } }
+  const keys = createHopKeys({ regions: new Map(configured).set(from, forged ?? own) }, from)!
+  const tokens = createHopTokens({
+    keys,
+    nonces: ownNonces(1_000, Date.now),
+    hopTtlMs: peering.hopTtlMs,
+    now: () => nowMs,
+  })
+  return tokens.seal(
+    { tenant: await idOf(tenant), to, requestId: 'request-1', clientIp: '203.0.113.7' },
+    {
+      method: 'GET',
+      target,
+      host: 'localhost',
+      headers: as === null ? [] : ['apikey', regions.world.system.keyOf(as)],
+    },
+  )
 }
 
 /** As a peer would ask the region's gateway. */
@@ -53,7 +76,8 @@ test('a forged, expired, replayed or misused token is 401, at home and away', as
     forged: await token({ key: randomBytes(32) }),
     expired: await token({ nowMs: Date.now() - 11_000 }),
     'of another path': await token({ target: '/t/umbrella/rest/v1/tickets' }),
-    'for another region': await token({ to: 'us' }),
+    'for another region': await token({ from: 'eu', to: 'us' }),
+    'with another credential': await token({ as: 'globex' }),
     nonsense: 'nonsense',
     empty: '',
     twice: [await token(), await token()],
@@ -62,12 +86,13 @@ test('a forged, expired, replayed or misused token is 401, at home and away', as
     expect(await askWith('eu', text), what).toMatchObject({ status: 401, json: { code: 'unauthenticated' } })
   }
   // From a client it is as bad on the way out: it is never passed on, nor replaced.
-  for (const text of [await token(), 'nonsense']) expect((await askWith('us', text)).status).toBe(401)
+  for (const text of [await token(), await token({ key: randomBytes(32), from: 'eu', to: 'us' }), 'nonsense'])
+    expect((await askWith('us', text)).status).toBe(401)
 })
 
 test('a request that was forwarded is never forwarded again', async () => {
   const { made } = regions.taps.eu.connections()
-  const answer = await askWith('us', await token({ to: 'us' }))
+  const answer = await askWith('us', await token({ from: 'eu', to: 'us' }))
   expect(answer).toMatchObject({ status: 421, json: { code: 'misdirected_region', region_url: 'http://eu.localhost' } })
   expect(regions.taps.eu.connections().made).toBe(made)
 })
@@ -91,7 +116,9 @@ test('a token for one tenant does not carry the credential of another', async ()
 })
 
 test('a token is no credential', async () => {
-  const answer = await send(regions.eu.port, PATH, { headers: { host: 'localhost', [HOP_HEADER]: await token() } })
+  const answer = await send(regions.eu.port, PATH, {
+    headers: { host: 'localhost', [HOP_HEADER]: await token({ as: null }) },
+  })
   expect(answer).toMatchObject({ status: 401, json: { message: 'There is no credential' } })
 })
 

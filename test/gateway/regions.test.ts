@@ -35,7 +35,8 @@ function envOf(region: TestRegion): Record<string, string> {
   const other = region === 'us' ? 'EU' : 'US'
   return Object.fromEntries(
     Object.entries(world.system.env).filter(
-      ([name]) => !name.includes(`_${other}_`) && !/CONTROL_URL|ADMIN/.test(name),
+      // A public key is everybody's to know.
+      ([name]) => name.endsWith('PUBLIC_KEY') || (!name.includes(`_${other}_`) && !/CONTROL_URL|ADMIN/.test(name)),
     ),
   )
 }

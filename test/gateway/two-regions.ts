@@ -1,6 +1,5 @@
 import type { Hono } from 'hono'
 import type { ConfigInput } from '../../config/index.ts'
-import { secret } from '../../config/index.ts'
 import { startTap, type Tap } from '../support/tap.ts'
 import { startWorld, type TestGateway, type World } from './support.ts'
 
@@ -29,7 +28,7 @@ export async function startTwoRegions({ routes, configure = (i) => i }: TwoRegio
     configure: (input) =>
       configure({
         ...input,
-        peering: { key: secret('INNKEEPER_PEERING_KEY'), connectTimeoutMs: 500, answerTimeoutMs: 2_000 },
+        peering: { connectTimeoutMs: 500, answerTimeoutMs: 2_000 },
         regions: {
           us: { ...input.regions.us!, url: 'http://us.localhost', peerUrl: taps.us.url },
           eu: { ...input.regions.eu!, url: 'http://eu.localhost', peerUrl: taps.eu.url },

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { type Config, type ConfigInput, resolveConfig } from '../../config/index.ts'
 import input from '../../config/innkeeper.config.ts'
 import * as schema from '../../config/schema.ts'
+import { publicKeyOf } from '../../config/x25519.ts'
 import { type ControlPlane, openControlPlane } from '../../tiers/control/control-plane.ts'
 import type { MoveSettings } from '../../tiers/move/context.ts'
 import { type OpenTenants, openTenants } from '../../tiers/open-tenants.ts'
@@ -141,10 +142,12 @@ function environmentOf(servers: ReadonlyMap<TestRegion, TestPostgres>): Record<s
     INNKEEPER_DIRECTORY_URL: first.url('innkeeper_control', 'innkeeper_directory', 'reader-secret'),
     INNKEEPER_ADMIN_TOKEN: randomBytes(24).toString('hex'),
     INNKEEPER_SIGNING_KEY: randomBytes(32).toString('base64'),
-    INNKEEPER_PEERING_KEY: randomBytes(32).toString('base64'),
   }
   for (const [region, { server }] of servers) {
     env[`INNKEEPER_${region.toUpperCase()}_KEY`] = randomBytes(32).toString('base64')
+    const peeringKey = randomBytes(32)
+    env[`INNKEEPER_${region.toUpperCase()}_PEERING_KEY`] = peeringKey.toString('base64')
+    env[`INNKEEPER_${region.toUpperCase()}_PEERING_PUBLIC_KEY`] = publicKeyOf(peeringKey).toString('base64')
     env[`INNKEEPER_${CLUSTER_OF[region]}_URL`] = server.url('postgres', 'innkeeper_app', 'app-secret')
     env[`INNKEEPER_${CLUSTER_OF[region]}_ADMIN_URL`] = server.url()
   }

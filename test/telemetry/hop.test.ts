@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { secret } from '../../config/index.ts'
-import { startGateway, type TestGateway } from '../edge/support/gateway.ts'
+import { peeringOf, startGateway, type TestGateway } from '../edge/support/gateway.ts'
 import { World } from '../edge/support/world.ts'
 import { startTap, type Tap } from '../support/tap.ts'
 import { type Collector, startCollector } from './collector.ts'
@@ -18,15 +18,15 @@ const key = world.key(world.tenant('umbrella', { region: 'eu', away: 'forward' }
 beforeEach(async () => {
   collector = await startCollector()
   tap = await startTap()
-  const region = (peerUrl: string, name: string) => ({
+  const region = (peerUrl: string, name: 'us' | 'eu') => ({
     url: `http://${name}.example.com`,
     peerUrl,
     key: secret('KEY'),
+    peering: peeringOf(name),
     clusters: { [`${name}-1`]: { url: secret('CLUSTER'), adminUrl: secret('CLUSTER') } },
   })
   const config = {
     regions: { us: region('http://127.0.0.1:1', 'us'), eu: region(tap.url, 'eu') },
-    peering: { key: secret('KEY') },
     telemetry: { otlpUrl: collector.url },
   }
   us = await startGateway({ world, config, region: 'us' })

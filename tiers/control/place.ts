@@ -41,12 +41,14 @@ export function tierNamed(config: Config, name: string): Config['tiers'][string]
   throw unknown('tier', name, Object.keys(config.tiers))
 }
 
-/** @throws InnkeeperError `invalid_request`: without a key that the gateways share nothing can be forwarded */
+/** @throws InnkeeperError `invalid_request`: without keys that the regions know of each other nothing can be forwarded */
 export function requirePeering(config: Config, away: AwayPolicy | null): void {
-  if (away !== 'forward' || config.peering.key !== null || config.regions.size === 1) return
-  throw new InnkeeperError('invalid_request', 'away: "forward" needs peering.key in the configuration', {
+  if (away !== 'forward' || config.regions.size === 1) return
+  const unpeered = [...config.regions.values()].find(({ peering }) => peering.publicKeys.length === 0)
+  if (unpeered === undefined) return
+  throw new InnkeeperError('invalid_request', `away: "forward" needs regions.${unpeered.name}.peering`, {
     field: 'away',
-    hint: 'Set peering.key for every gateway, or use redirect or reject.',
+    hint: 'Give every region a peering key (npx innkeeper peering-key), or use redirect or reject.',
   })
 }
 

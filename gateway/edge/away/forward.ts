@@ -102,13 +102,9 @@ export function createForward({ config, region, peers, pools, tokens }: ForwardO
     const requestId = c.get('requestId')
     const host = originalHost(headers, isTrusted)
     const target = originForm(incoming.url!)
-    const token = tokens.seal(
-      { tenant: tenant.id, from: region, to: tenant.region, requestId, clientIp },
-      { method: incoming.method!, target, host },
-    )
     const given = isTrusted ? headers.get('x-forwarded-proto') : null
     const proto = given ?? ('encrypted' in incoming.socket ? 'https' : 'http')
-    return requestHeaders({
+    const sent = requestHeaders({
       raw: incoming.rawHeaders,
       isTrusted,
       own: {
@@ -120,9 +116,14 @@ export function createForward({ config, region, peers, pools, tokens }: ForwardO
         'x-forwarded-proto': proto,
         // A stranger's trace is not ours to vouch for.
         traceparent: traceparent ?? (isTrusted ? headers.get('traceparent') : null),
-        [HOP_HEADER]: token,
       },
     })
+    const token = tokens.seal(
+      { tenant: tenant.id, to: tenant.region, requestId, clientIp },
+      { method: incoming.method!, target, host, headers: sent },
+    )
+    sent.push(HOP_HEADER, token)
+    return sent
   }
 }
 

@@ -1,8 +1,8 @@
-import { hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto'
-import type { PeeringConfig } from '../../../config/index.ts'
+import { randomBytes, timingSafeEqual } from 'node:crypto'
 import { InnkeeperError } from '../../../tiers/errors.ts'
 import { isTenantId, type TenantId } from '../../../tiers/types.ts'
-import { createHmacOf } from './hmac.ts'
+import type { HopKeys } from './hop-keys.ts'
+import type { Nonces } from './nonces.ts'
 
 /** The request header in which a gateway says what it forwards. Nobody else can make one. */
 export const HOP_HEADER = 'x-innkeeper-hop'
@@ -10,7 +10,7 @@ export const HOP_HEADER = 'x-innkeeper-hop'
 /** What one gateway vouches for to another about one request. */
 export interface Hop {
   readonly tenant: TenantId
-  /** The regions of the gateway that forwards and of the one that is meant. */
+  /** The regions of the gateway that forwards and of the one that is meant: those whose key it is, not what anybody says. */
   readonly from: string
   readonly to: string
   readonly requestId: string
@@ -24,15 +24,20 @@ export interface HopRequest {
   readonly target: string
   /** That the client asked for. */
   readonly host: string
+  /** As they travel between the gateways, names and values in turn. */
+  readonly headers: readonly string[]
 }
+
+/** Who asks, and what kind of body comes, so that a token that was seen carries no other credential; no proxy changes them. */
+const BOUND: readonly string[] = ['authorization', 'apikey', 'x-tenant-id', 'content-type', 'content-encoding']
 
 export interface HopTokens {
-  seal(hop: Hop, request: HopRequest): string
+  seal(hop: Omit<Hop, 'from'>, request: HopRequest): string
   /** @throws InnkeeperError `unauthenticated` for a token that is forged, expired, replayed or meant for another region */
-  open(token: string, region: string, request: HopRequest): Hop
+  open(token: string, request: HopRequest): Promise<Hop>
 }
 
-interface Sealed extends Hop {
+interface Sealed extends Omit<Hop, 'from' | 'to'> {
   readonly nonce: string
   readonly expiresAtMs: number
 }
@@ -41,41 +46,63 @@ interface Sealed extends Hop {
 const SKEW_MS = 5_000
 const TOKEN_CHARS_MAX = 2_000
 
-/** @returns null without a key: then nothing is forwarded, and no token is believed */
-export function createHopTokens(peering: PeeringConfig, now: () => number): HopTokens | null {
-  const { key, keyPrevious, hopTtlMs } = peering
-  if (key === null) return null
-  const macs = [key, ...(keyPrevious === null ? [] : [keyPrevious])].map((k) =>
-    createHmacOf(Buffer.from(hkdfSync('sha256', k, 'innkeeper', 'hop', 32))),
-  )
+/** How long a nonce could come again. */
+export const keptOf = (hopTtlMs: number): number => hopTtlMs + SKEW_MS
+
+export interface HopTokensOptions {
+  readonly keys: HopKeys
+  readonly nonces: Nonces
+  readonly hopTtlMs: number
+  readonly now: () => number
+}
+
+export function createHopTokens({ keys, nonces, hopTtlMs, now }: HopTokensOptions): HopTokens {
   // Unique is enough: it is the signature that cannot be guessed.
   const series = randomBytes(12).toString('base64url')
   let count = 0
-  const isNew = createNonces(hopTtlMs + SKEW_MS, now)
 
   return {
-    seal(hop, request) {
+    seal({ to, ...hop }, request) {
+      const key = keys.sealing(to)
+      if (key === null) throw new InnkeeperError('internal', `Region ${to} takes nothing that is forwarded`)
       const sealed: Sealed = { ...hop, nonce: `${series}.${++count}`, expiresAtMs: now() + hopTtlMs }
-      const body = Buffer.from(JSON.stringify(sealed)).toString('base64url')
-      return `${body}.${macs[0]!(signedText(body, request))}`
+      const body = `${key.id}.${Buffer.from(JSON.stringify(sealed)).toString('base64url')}`
+      return `${body}.${key.macOf(signedText(body, request))}`
     },
-    open(token, region, request) {
-      const [body = '', mac = '', ...rest] = token.length > TOKEN_CHARS_MAX ? [] : token.split('.')
-      const isSigned = rest.length === 0 && macs.some((macOf) => same(mac, macOf(signedText(body, request))))
-      if (!isSigned) throw refused('The hop token is not one of this request')
-      const { nonce, expiresAtMs, ...hop } = JSON.parse(Buffer.from(body, 'base64url').toString()) as Sealed
+    async open(token, request) {
+      const [id = '', facts = '', mac = '', ...rest] = token.length > TOKEN_CHARS_MAX ? [] : token.split('.')
+      const key = keys.opening(id)
+      if (key === null) {
+        if (!id.includes('~')) throw refused('The hop token is none')
+        throw refused(
+          keys.isMeantHere(id)
+            ? 'The hop token was made with a key that is not known here'
+            : 'The hop token is meant for another region',
+        )
+      }
+      if (rest.length > 0 || !same(mac, key.macOf(signedText(`${id}.${facts}`, request)))) {
+        throw refused('The hop token is not one of this request')
+      }
+      const { nonce, expiresAtMs, ...hop } = JSON.parse(Buffer.from(facts, 'base64url').toString()) as Sealed
       const nowMs = now()
       // One that is good for longer than tokens are would outlive the memory of its nonce.
-      if (expiresAtMs <= nowMs || expiresAtMs > nowMs + hopTtlMs + SKEW_MS) throw refused('The hop token has expired')
-      if (hop.to !== region || !isTenantId(hop.tenant)) throw refused('The hop token is meant for another region')
-      if (!isNew(nonce)) throw refused('The hop token was used before')
-      return Object.freeze(hop)
+      if (expiresAtMs <= nowMs || expiresAtMs > nowMs + keptOf(hopTtlMs)) throw refused('The hop token has expired')
+      if (!isTenantId(hop.tenant)) throw refused('The hop token names no tenant')
+      // A region makes up its own nonces, and may not use up another's.
+      if (!(await nonces.use(`${key.from}.${nonce}`))) throw refused('The hop token was used before')
+      return Object.freeze({ ...hop, from: key.from, to: key.to })
     },
   }
 }
 
-function signedText(body: string, { method, target, host }: HopRequest): string {
-  return `${body}\n${method}\n${target}\n${host}`
+function signedText(body: string, { method, target, host, headers }: HopRequest): string {
+  const bound: string[] = BOUND.map(() => '')
+  for (let i = 0; i < headers.length; i += 2) {
+    const at = BOUND.indexOf(headers[i]!.toLowerCase())
+    // No header holds a line feed; the mark in front tells one that is empty from none, and two from one.
+    if (at !== -1) bound[at] += `+${headers[i + 1]}`
+  }
+  return `${body}\n${method}\n${target}\n${host}\n${bound.join('\n')}`
 }
 
 function same(a: string, b: string): boolean {
@@ -83,27 +110,9 @@ function same(a: string, b: string): boolean {
   return left.length === right.length && timingSafeEqual(left, right)
 }
 
-/** Remembers what was seen for as long as it could be seen again: in two halves, the older of which is dropped whole. */
-function createNonces(keptMs: number, now: () => number): (nonce: string) => boolean {
-  let young = new Set<string>()
-  let old = new Set<string>()
-  let turnsAtMs = now() + keptMs
-  return (nonce) => {
-    const nowMs = now()
-    if (nowMs >= turnsAtMs) {
-      old = nowMs >= turnsAtMs + keptMs ? new Set() : young
-      young = new Set()
-      turnsAtMs = nowMs + keptMs
-    }
-    if (young.has(nonce) || old.has(nonce)) return false
-    young.add(nonce)
-    return true
-  }
-}
-
 function refused(message: string): InnkeeperError {
   return new InnkeeperError('unauthenticated', message, {
     field: HOP_HEADER,
-    hint: 'Only a gateway sends this header. Are the clocks of the gateways in step, and peering.key the same?',
+    hint: 'Only a gateway sends this header. Are the clocks of the gateways in step, and do all of them know the public keys of all regions?',
   })
 }

@@ -10,15 +10,16 @@ import { originalHost } from './original.ts'
  *
  * @param tokens null where this gateway takes part in no forwarding: then whoever sends the header is refused
  */
-export function readHop(tokens: HopTokens | null, region: string): GatewayMiddleware {
+export function readHop(tokens: HopTokens | null): GatewayMiddleware {
   return async function hop(c, next) {
     const token = c.req.raw.headers.get(HOP_HEADER)
     if (token !== null) {
       try {
         if (tokens === null)
           throw new InnkeeperError('unauthenticated', 'This gateway takes nothing that was forwarded')
-        const { method = '', url: target = '' } = c.env?.incoming ?? {}
-        c.set('hop', tokens.open(token, region, { method, target, host: originalHost(c.req.raw.headers, true) }))
+        const { method = '', url: target = '', rawHeaders: headers = [] } = c.env?.incoming ?? {}
+        const host = originalHost(c.req.raw.headers, true)
+        c.set('hop', await tokens.open(token, { method, target, host, headers }))
       } catch (error) {
         if (!isInnkeeperError(error)) throw error
         c.set('hopFault', error)

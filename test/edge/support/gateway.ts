@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { Hono } from 'hono'
 import type { Config, ConfigInput } from '../../../config/index.ts'
 import { defineConfig, resolveConfig, secret } from '../../../config/index.ts'
+import { publicKeyOf } from '../../../config/x25519.ts'
 import { createEdge, type Edge, type EdgeOptions } from '../../../gateway/edge/edge.ts'
 import type { GatewayEnv } from '../../../gateway/edge/env.ts'
 import { whoami } from '../../../gateway/edge/whoami.ts'
@@ -52,7 +53,15 @@ const ENV = {
   CONTROL: 'postgres://localhost/control',
   KEY: Buffer.alloc(32, 7).toString('base64'),
   CLUSTER: 'postgres://localhost/us',
+  PEERING_US: Buffer.alloc(32, 1).toString('base64'),
+  PEERING_EU: Buffer.alloc(32, 2).toString('base64'),
 }
+
+/** What a region of {@link testConfig} adds where it forwards. */
+export const peeringOf = (region: 'us' | 'eu') => ({
+  key: secret(`PEERING_${region.toUpperCase()}`),
+  publicKeys: [publicKeyOf(Buffer.alloc(32, region === 'us' ? 1 : 2)).toString('base64')],
+})
 
 export function testConfig(overrides: Partial<ConfigInput> = {}, region = 'us'): Config {
   const cluster = (name: string) => ({ [name]: { url: secret('CLUSTER'), adminUrl: secret('CLUSTER') } })

@@ -18,11 +18,18 @@ export interface KeyAdmin {
   list(tenantId: TenantId): Promise<ApiKey[]>
   /** Revoking a revoked key changes nothing. @returns null where the tenant has no such key */
   revoke(tenantId: TenantId, id: string): Promise<ApiKey | null>
-  /** Gives another region's store the tenant's keys as they are here: only their hashes travel. Idempotent. */
-  copyTo(other: KeyAdmin, tenantId: TenantId): Promise<void>
-  take(keys: readonly StoredKey[]): Promise<void>
-  /** Forgets the tenant's keys. */
-  remove(tenantId: TenantId): Promise<void>
+  /** The store's time, in seconds, as text. */
+  clock(): Promise<string>
+  /**
+   * Gives another region's store the tenant's keys as they are here: only their hashes travel. Idempotent.
+   *
+   * @param until a moment by the other store's clock, as SQL: from then on nothing is done
+   * @returns false where the moment was past
+   */
+  copyTo(other: KeyAdmin, tenantId: TenantId, until?: string): Promise<boolean>
+  take(keys: readonly StoredKey[], until?: string): Promise<boolean>
+  /** Forgets the tenant's keys. @param until by this store's clock @returns false where the moment was past */
+  remove(tenantId: TenantId, until?: string): Promise<boolean>
 }
 
 /** A key as its store has it. */
@@ -33,6 +40,11 @@ const COLUMNS = `id, tenant_id as "tenantId", name, scopes, created_at as "creat
 
 export function keyAdmin(sql: AdminSql): KeyAdmin {
   const columns = sql.unsafe(COLUMNS)
+  // Looked at by the statement that it decides about, and not by one before it.
+  const turn = (until: string | undefined) =>
+    until === undefined
+      ? sql`select true as ok`
+      : sql`select extract(epoch from clock_timestamp()) < ${sql.unsafe(until)} as ok`
   return {
     async create(tenantId, { name, scopes, expiresAt }) {
       const text = makeKeyText(tenantId)
@@ -50,23 +62,39 @@ export function keyAdmin(sql: AdminSql): KeyAdmin {
         where id = ${id} and tenant_id = ${tenantId} returning ${columns}`
       return key ?? null
     },
-    async copyTo(other, tenantId) {
-      await other.take(
-        await sql<StoredKey[]>`select to_jsonb(k) || jsonb_build_object('hash', encode(hash, 'hex')) as key
-        from keys.api_keys k where tenant_id = ${tenantId}`.then((rows) => rows.map((r) => r.key as StoredKey)),
+    async clock() {
+      const [row] = await sql<{ now: string }[]>`select extract(epoch from clock_timestamp())::text as now`
+      return row!.now
+    },
+    async copyTo(other, tenantId, until) {
+      const rows = await sql<{ key: StoredKey }[]>`
+        select to_jsonb(k) || jsonb_build_object('hash', encode(hash, 'hex')) as key
+        from keys.api_keys k where tenant_id = ${tenantId}`
+      return other.take(
+        rows.map((r) => r.key),
+        until,
       )
     },
-    async take(keys) {
+    async take(keys, until) {
       for (const key of keys) {
-        await sql`
-          insert into keys.api_keys (id, tenant_id, hash, name, scopes, created_at, expires_at, revoked_at)
-          select k.id, k.tenant_id, decode(${key.hash as string}, 'hex'), k.name, k.scopes, k.created_at, k.expires_at, k.revoked_at
-          from jsonb_populate_record(null::keys.api_keys, ${sql.json(key as never)} - 'hash') k
-          on conflict (id) do update set revoked_at = excluded.revoked_at where api_keys.revoked_at is null`
+        const [row] = await sql<{ ok: boolean }[]>`
+          with turn as materialized (${turn(until)}), taken as (
+            insert into keys.api_keys (id, tenant_id, hash, name, scopes, created_at, expires_at, revoked_at)
+            select k.id, k.tenant_id, decode(${key.hash as string}, 'hex'), k.name, k.scopes, k.created_at, k.expires_at, k.revoked_at
+            from jsonb_populate_record(null::keys.api_keys, ${sql.json(key as never)} - 'hash') k
+            where (select ok from turn)
+            on conflict (id) do update set revoked_at = excluded.revoked_at where api_keys.revoked_at is null
+          ) select ok from turn`
+        if (!row!.ok) return false
       }
+      return true
     },
-    async remove(tenantId) {
-      await sql`delete from keys.api_keys where tenant_id = ${tenantId}`
+    async remove(tenantId, until) {
+      const [row] = await sql<{ ok: boolean }[]>`
+        with turn as materialized (${turn(until)}), gone as (
+          delete from keys.api_keys where tenant_id = ${tenantId} and (select ok from turn)
+        ) select ok from turn`
+      return row!.ok
     },
   }
 }

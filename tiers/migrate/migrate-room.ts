@@ -11,6 +11,8 @@ export interface RoomMigration {
   readonly references: readonly string[]
   /** The gateways' login role. */
   readonly app: string
+  /** SQL that begins each transaction, and ends it by an error where the room must not be touched. */
+  readonly begin?: string | undefined
 }
 
 /**
@@ -25,6 +27,7 @@ export async function migrateRoom(sql: AdminSql, room: string, migration: RoomMi
   const outstanding = await outstandingIn(sql, room, migration.files)
   for (const file of outstanding) {
     const ran = await sql.begin(async (tx) => {
+      if (migration.begin !== undefined) await tx.unsafe(migration.begin)
       await tx`select pg_advisory_xact_lock(1229868621, hashtext(${room}))`
       const [record] = await tx<{ checksum: string }[]>`
         select checksum from tenancy.migrations where room = ${room} and name = ${file.name}`

@@ -3,7 +3,7 @@ import { clearRoom } from './clear.ts'
 import type { Flow, MoveContext, Outcome } from './context.ts'
 import { cutOver } from './cutover.ts'
 import { changeFence, inBooks, reopenRoom, Undrained } from './fence.ts'
-import { forget } from './prepare.ts'
+import { forget, heldBy, isThere, whileHeld } from './generation.ts'
 import { retreat } from './retreat.ts'
 
 /** The states after the flip, and those that lead back. */
@@ -65,10 +65,8 @@ export async function clear(ctx: MoveContext): Promise<Outcome> {
 
 /** Nothing was flipped: the source serves, and nothing of the attempt is left. */
 export async function abort(ctx: MoveContext): Promise<Outcome> {
-  const [found] = await ctx.makerOf(ctx.target.placement.cluster).admin('postgres')`
-    select from pg_database where datname = ${ctx.target.placement.database}`
-  if (found === undefined) await reopenRoom(ctx.source)
-  else await retreat(ctx)
+  if (await isThere(ctx.makerOf(ctx.target.placement.cluster), ctx.target)) await retreat(ctx)
+  else await reopenRoom(ctx.source)
   await ctx.hook('retreated')
   if (!(await stopCapture(ctx, ctx.source))) return again(ctx)
   await clearRoom(ctx, ctx.target)
@@ -79,8 +77,12 @@ export async function abort(ctx: MoveContext): Promise<Outcome> {
 }
 
 /** A region that the tenant is not at home in knows none of its keys. */
-async function dropKeys({ move, keysOf }: MoveContext, region: string): Promise<void> {
-  if (move.from.region !== move.to.region) await keysOf(region).remove(move.tenantId)
+async function dropKeys(ctx: MoveContext, region: string): Promise<void> {
+  const { move } = ctx
+  if (move.from.region === move.to.region) return
+  const keys = ctx.keysOf(region)
+  await ctx.hook('keys')
+  await whileHeld(heldBy(ctx), keys.clock, (until) => keys.remove(move.tenantId, until))
 }
 
 /** Since the flip. A database that is dropped under a gateway's statement is an error to a client; a shut one is not. */

@@ -1,6 +1,7 @@
+import { quoteIdent } from '../quote.ts'
 import type { MoveContext } from './context.ts'
 import { closeRoom, inBooks } from './fence.ts'
-import { forget } from './prepare.ts'
+import { forget, isThere } from './generation.ts'
 import { AS_MOVER, beginWrite, type Side } from './side.ts'
 
 /** What is left in a room's database of a tenant. All zero where nothing is. */
@@ -16,21 +17,28 @@ export interface Left {
  */
 export async function clearRoom(ctx: MoveContext, side: Side): Promise<Left> {
   const maker = ctx.makerOf(side.placement.cluster)
-  const { database, isolation } = side.placement
-  const [found] = await maker.admin('postgres')`select from pg_database where datname = ${database}`
-  if (found === undefined) return { rows: 0, notes: 0, fence: 0 }
+  const { isolation } = side.placement
+  if (!(await isThere(maker, side))) {
+    await side.close()
+    if (isolation === 'database') await maker.removeRoom(side.tenant, side.placement)
+    return { rows: 0, notes: 0, fence: 0 }
+  }
+  await closeRoom(side)
+  await ctx.hook('condemned')
   if (isolation === 'database') {
+    // No transaction can hold a generation and remove its own database. But nothing leads from here back into that room,
+    // and its name, being its epoch's, is never used again: removing it late removes nothing else.
+    await inBooks(side, 'select')
     await side.close()
     await maker.removeRoom(side.tenant, side.placement)
     return { rows: 0, notes: 0, fence: 0 }
   }
-  await closeRoom(side)
   if (isolation === 'shared')
     await removeRows(
       side,
       (await ctx.tables()).map((t) => t.name),
     )
-  else await maker.removeRoom(side.tenant, side.placement)
+  else await removeSchema(side)
   await inBooks(
     side,
     `delete from tenancy.notes where tenant_id = '${side.tenant}'; delete from tenancy.fence where tenant_id = '${side.tenant}'`,
@@ -38,6 +46,15 @@ export async function clearRoom(ctx: MoveContext, side: Side): Promise<Left> {
   const left = await leftOf(side, isolation === 'shared' ? (await ctx.tables()).map((t) => t.name) : [])
   await forget(side)
   return left
+}
+
+/** In one transaction with the generation: the tenant may live in another schema of the same database by now. */
+async function removeSchema(side: Side): Promise<void> {
+  const { schema } = side.placement
+  await inBooks(
+    side,
+    `drop schema if exists ${quoteIdent(schema)} cascade; delete from tenancy.migrations where room = '${schema}'`,
+  )
 }
 
 async function removeRows(side: Side, tables: readonly string[]): Promise<void> {

@@ -2,6 +2,7 @@ import { applyPass } from './apply.ts'
 import type { Flow, MoveContext, Outcome } from './context.ts'
 import { changeFence, openRoom, Undrained } from './fence.ts'
 import { flip } from './flip.ts'
+import { heldBy, whileHeld } from './generation.ts'
 import { continueSequences } from './sequences.ts'
 import { next } from './states.ts'
 import { Overtaken } from './store.ts'
@@ -68,10 +69,12 @@ export async function cutOver(ctx: MoveContext, { flow, home, capture, end }: Cu
 }
 
 /** API keys are their region's own: the new home's knows the tenant's before it is served there. */
-async function bringKeys({ move, keysOf }: MoveContext, end: 'origin' | 'destination'): Promise<void> {
+async function bringKeys(ctx: MoveContext, end: 'origin' | 'destination'): Promise<void> {
+  const { move, keysOf } = ctx
   if (move.from.region === move.to.region) return
   const [from, to] = end === 'destination' ? [move.from, move.to] : [move.to, move.from]
-  await keysOf(from.region).copyTo(keysOf(to.region), move.tenantId)
+  const there = keysOf(to.region)
+  await whileHeld(heldBy(ctx), there.clock, (until) => keysOf(from.region).copyTo(there, move.tenantId, until))
 }
 
 class Late extends Error {}

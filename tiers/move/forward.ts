@@ -3,7 +3,7 @@ import type { Flow, MoveContext, Outcome } from './context.ts'
 import { copyRows } from './copy.ts'
 import { cutOver } from './cutover.ts'
 import { changeFence, Undrained } from './fence.ts'
-import { announce } from './prepare.ts'
+import { guardOf } from './generation.ts'
 import { retreat } from './retreat.ts'
 import type { TableProof } from './types.ts'
 import { forgetDirty, verifyAll } from './verify.ts'
@@ -17,9 +17,7 @@ export async function plan(): Promise<Outcome> {
 /** Makes the target room, shut; then switches capture on, which is committed before the first snapshot of the copy. */
 export async function prepare(ctx: MoveContext): Promise<Outcome> {
   const { target, source } = ctx
-  await ctx.makerOf(target.placement.cluster).prepareRoom(target.placement)
-  await ctx.hook('room_made')
-  await announce(ctx.makerOf(target.placement.cluster), target)
+  await ctx.makerOf(target.placement.cluster).prepareRoom(target.placement, guardOf(ctx))
   await requireEmpty(ctx)
   try {
     await changeFence(source, { capture: true }, ctx.settings.drainMs)

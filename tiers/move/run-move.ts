@@ -6,8 +6,8 @@ import { reversed } from './backward.ts'
 import { type RoomSequence, type RoomTable, sequencesOf, tablesOf } from './catalogue.ts'
 import type { MoveContext, MoveHook, MoveSettings, Outcome } from './context.ts'
 import { Asked } from './forward.ts'
+import { announce, heldBy } from './generation.ts'
 import { UNPACED } from './pacer.ts'
-import { announce } from './prepare.ts'
 import { retreat } from './retreat.ts'
 import { openSide } from './side.ts'
 import { isBeforeFlip, isFinal, type MoveEvent, next, onTakeover } from './states.ts'
@@ -111,8 +111,10 @@ export async function runMove(deps: RunDeps, claimed: Move, lease: Lease, pulse:
     ctx = contextOf()
   }
   try {
-    await announce(deps.makerOf(move.from.placement.cluster), ctx.source)
-    await announce(deps.makerOf(move.to.placement.cluster), ctx.target)
+    await ctx.hook('claimed')
+    const held = heldBy(ctx)
+    await announce(deps.makerOf(move.from.placement.cluster), ctx.source, held)
+    await announce(deps.makerOf(move.to.placement.cluster), ctx.target, held)
     const undo = onTakeover(move.state)
     if (undo !== null) await go(undo)
     while (!isFinal(move.state)) {

@@ -71,9 +71,13 @@ export function openSide({ placement, cluster, move, tenant, generation }: SideO
   }
 }
 
-/** Begins a transaction of this mover and no other: it fails with IK040 once another one has taken over. */
+/** Makes a transaction this mover's and no other's: it fails with IK040 once another one has taken over. */
+export function joinMove(side: Side): string {
+  return `select tenancy.join_move('${side.move}', ${side.generation})`
+}
+
 function joined(side: Side, isolation: string): string {
-  return `begin isolation level ${isolation}; select tenancy.join_move('${side.move}', ${side.generation});`
+  return `begin isolation level ${isolation}; ${joinMove(side)};`
 }
 
 /** A snapshot of the tenant's rows: read with the rights of the role that sees no other tenant's. */

@@ -18,7 +18,7 @@ export interface RoomMaker {
   /** Makes the room, migrates it and opens its fence. Idempotent, so safe to repeat after a crash at any step. */
   makeRoom(tenant: TenantId, placement: Placement): Promise<void>
   /** Makes the room and migrates it, and opens it to nobody. Idempotent. */
-  prepareRoom(placement: Placement): Promise<void>
+  prepareRoom(placement: Placement, guard?: RoomGuard): Promise<void>
   /** Removes the room and all rows of the tenant in it. Idempotent. */
   removeRoom(tenant: TenantId, placement: Placement): Promise<void>
   /** Applies outstanding migrations to one room. @returns the names of the files applied */
@@ -26,6 +26,14 @@ export interface RoomMaker {
   /** The installer's connections to one database of the cluster. */
   admin(database: string): AdminSql
   close(): Promise<void>
+}
+
+/** What a mover that may have been overtaken puts before the making of a room. */
+export interface RoomGuard {
+  /** Called when the room's database is there, before anything is made in it. @param isNew it was made just now */
+  databaseReady(isNew: boolean): Promise<void>
+  /** SQL that begins each transaction there, and ends it by an error where it must not go on. */
+  readonly begin: string
 }
 
 export interface RoomMakerOptions {
@@ -55,35 +63,39 @@ export function createRoomMaker(options: RoomMakerOptions): RoomMaker {
   }
   const createDatabase = async (name: string) => {
     const [found] = await admin('postgres')`select from pg_database where datname = ${name}`
+    let isNew = found === undefined
     // Two at a time may both find it missing; the second one's error says that the first has made it.
     if (found === undefined) {
       await admin('postgres')
         .unsafe(`create database ${quoteIdent(name)} template template0`)
         .catch((error: { code?: string }) => {
           if (error.code !== '42P04' && error.code !== '23505') throw error
+          isNew = false
         })
     }
     await installDatabase(admin(name), login.user, keys)
+    return isNew
   }
-  const migrate = async (database: string, schema: string) => {
+  const migrate = async (database: string, schema: string, begin?: string) => {
     try {
-      return await migrateRoom(admin(database), schema, { ...(await options.migration()), app: login.user })
+      return await migrateRoom(admin(database), schema, { ...(await options.migration()), app: login.user, begin })
     } finally {
       // Dedicated databases are many and seldom visited: no connection waits in one.
       if (!isManyTenants(database)) await forget(database)
     }
   }
 
-  const prepareRoom = async ({ database, schema, isolation }: Placement) => {
-    if (isolation === 'database') await createDatabase(database)
-    if (isolation !== 'shared') await migrate(database, schema)
+  const prepareRoom = async ({ database, schema, isolation }: Placement, guard?: RoomGuard) => {
+    const isNew = isolation === 'database' && (await createDatabase(database))
+    await guard?.databaseReady(isNew)
+    if (isolation !== 'shared') await migrate(database, schema, guard?.begin)
   }
 
   return {
     cluster: cluster.name,
     hosts: cluster.hosts,
     admin,
-    migrate,
+    migrate: (database, schema) => migrate(database, schema),
     async installCluster() {
       await installRoles(admin('postgres'), login)
       if (cluster.hosts.includes('shared')) {

@@ -1,6 +1,7 @@
 export { type AppEnv, type AppTenant, type AppUser, defineRoutes } from './app-env.ts'
 export { defineConfig } from './define.ts'
 export type { RegionPeering } from './peering.ts'
+export type { ResidencyProfile } from './residency.ts'
 export {
   type ClusterConfig,
   type Config,

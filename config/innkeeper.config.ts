@@ -31,6 +31,14 @@ export default defineConfig({
       },
     },
   },
+  // Examples. Which regions satisfy a law, and what else it asks for, is for counsel to say.
+  residency: {
+    profiles: {
+      gdpr: { regions: ['eu'], retentionDays: 90 },
+      lgpd: { regions: ['eu'], retentionDays: 180, audit: 'access' },
+      hipaa: { regions: ['us'], isolation: ['database'], encryption: 'required', audit: 'access' },
+    },
+  },
   tiers: {
     free: {
       isolation: 'shared',

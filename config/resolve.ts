@@ -1,5 +1,6 @@
 import { type RegionPeering, readPeering, regionOfKey } from './peering.ts'
 import type { Read } from './read.ts'
+import { residencyFaults } from './residency.ts'
 import { configShape, type ParsedConfig } from './shape.ts'
 
 /** Which process is being configured: it decides which credentials are read at all. */
@@ -34,6 +35,8 @@ export interface Config extends Omit<ParsedConfig, 'control' | 'admin' | 'region
   readonly controlUrl: string
   /** The URL that gateways read the directory by, where it is not the control plane's own; only there, to make its role. */
   readonly directoryReaderUrl: string | null
+  /** Where the control plane stands; null where it is not said. */
+  readonly controlRegion: string | null
   /** Signs what is believed outside. Only the control plane has it; null where the configuration names none. */
   readonly signingKey: Buffer | null
   readonly admin: {
@@ -139,6 +142,7 @@ export function resolveConfig(
     role,
     controlUrl,
     directoryReaderUrl,
+    controlRegion: raw.control.region ?? null,
     signingKey,
     admin: { ...admin, token },
     regions,
@@ -188,6 +192,10 @@ function crossChecks(raw: ParsedConfig, role: ProcessRole): ConfigFault[] {
     if (away === 'forward' && unpeered.length > 0 && Object.keys(raw.regions).length > 1) {
       faults.push({ where: `tiers.${tier}.away`, what: `"forward" needs regions.${unpeered[0]}.peering` })
     }
+  }
+  faults.push(...residencyFaults(raw))
+  if (raw.control.region !== undefined && !Object.hasOwn(raw.regions, raw.control.region)) {
+    faults.push({ where: 'control.region', what: `"${raw.control.region}" is not a region` })
   }
   const owners = new Map<string, string>()
   for (const [region, { clusters }] of Object.entries(raw.regions)) {

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { residencyShape } from './residency.ts'
 
 /** The one described schema of `innkeeper.config.ts`. Units are in the names; every default is here and nowhere else. */
 
@@ -48,6 +49,11 @@ const clusterShape = z.strictObject({
   preparedStatements: z.boolean().default(true).describe('false behind PgBouncer before 1.21'),
   statementsPerConnectionMax: count.default(200),
   tls: z.enum(['off', 'verify-full']).default('off'),
+  storageEncrypted: z.boolean().default(false).describe('the operator states that its disks and backups are encrypted'),
+  backups: z
+    .array(z.strictObject({ region: name, retentionDays: count }))
+    .default([])
+    .describe('the operator states where backups of this server are kept, and for how long'),
   capacity: z
     .strictObject({
       shared: count.default(100_000),
@@ -98,6 +104,9 @@ export const configShape = z.strictObject({
   control: z.strictObject({
     url: secretRef.describe('postgres:// URL of the control database, for the control plane'),
     readUrl: secretRef.optional().describe('the same for gateways: a role that may only read the directory'),
+    region: name
+      .optional()
+      .describe('where the control plane stands; without it no operator sees rows of a tenant that is kept to regions'),
     signingKey: secretRef
       .optional()
       .describe('32 or more random bytes, base64: signs certificates and reports; without it they are unsigned'),
@@ -115,6 +124,9 @@ export const configShape = z.strictObject({
     .prefault({}),
   regions: z.record(name, regionShape).refine((r) => Object.keys(r).length > 0, 'name at least one region'),
   tiers: z.record(name, tierShape).refine((t) => Object.keys(t).length > 0, 'name at least one tier'),
+  residency: residencyShape
+    .prefault({ profiles: {} })
+    .describe('profiles that a tenant may have: where its data may be, and what else it asks for'),
   defaultTier: name.optional().describe('the tier of a tenant created without one; else the first'),
   identify: z
     .strictObject({

@@ -19,6 +19,7 @@ export const ERROR_CODES = {
   rate_limited: { owner: 'tenant', retryable: true },
   quota_exceeded: { owner: 'tenant', retryable: true },
   statement_timeout: { owner: 'tenant', retryable: false },
+  residency_violation: { owner: 'tenant', retryable: false },
   misdirected_region: { owner: 'routing', retryable: false },
   tenant_moving: { owner: 'routing', retryable: true },
   overloaded: { owner: 'capacity', retryable: true },

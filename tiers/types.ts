@@ -45,6 +45,10 @@ export interface Tenant {
   readonly status: TenantStatus
   /** What another region's gateway does with its requests; its tier's where null or left out. */
   readonly away?: AwayPolicy | null
+  /** What it is kept to, by name; the configuration says what that asks for. */
+  readonly profile?: string | null
+  /** The only regions that its data may be in, within what its profile allows. */
+  readonly pinned?: readonly string[] | null
   /** Null while the first room is still being made. */
   readonly placement: Placement | null
   /** The directory's change number at which this was read: a higher one is newer. */

@@ -16,6 +16,7 @@ import { keysApi } from './keys.ts'
 import { migrationsApi } from './migrations.ts'
 import { movesApi, tenantMovesApi } from './moves.ts'
 import { openapiDocument } from './openapi/document.ts'
+import { residencyApi } from './residency.ts'
 import { sqlApi } from './sql.ts'
 import { tenantApi } from './tenant.ts'
 import { tenantsApi } from './tenants.ts'
@@ -64,6 +65,7 @@ export function createAdminApi(options: AdminApiOptions): Hono {
   app.route('/admin/v1/tenants', keysApi(deps))
   app.route('/admin/v1/tenants', domainsApi(deps))
   app.route('/admin/v1/tenants', sqlApi(deps))
+  app.route('/admin/v1/tenants', residencyApi(deps))
   app.route('/admin/v1/tenants', tenantMovesApi(deps))
   app.route('/admin/v1/moves', movesApi(deps))
   app.route('/admin/v1/migrations', migrationsApi(deps))

@@ -33,7 +33,7 @@ export function logChange(log: Logger, c: AdminContext, { action, tenant, reason
 const REASON_MAX = 500
 
 /** The header's text. It is percent-encoded where it holds more than a header can. */
-function reasonOf(c: AdminContext): string | null {
+export function reasonOf(c: AdminContext): string | null {
   const given = c.req.header('x-reason')?.trim()
   if (!given) return null
   let text: string

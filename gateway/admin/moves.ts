@@ -101,8 +101,8 @@ export function moveView({
 
 export type MoveView = ReturnType<typeof moveView>
 
-function planView({ from, to, kind, tables, rows, bytes, etaMs, refusals }: MovePlan) {
-  return { kind, from, to, tables, rows, bytes, etaS: Math.ceil(etaMs / 1000), refusals }
+function planView({ from, to, kind, tables, rows, bytes, etaMs, refusals, wayBack }: MovePlan) {
+  return { kind, from, to, tables, rows, bytes, etaS: Math.ceil(etaMs / 1000), refusals, wayBack }
 }
 
 export type PlanView = ReturnType<typeof planView>

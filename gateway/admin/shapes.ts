@@ -28,11 +28,21 @@ export const domain = z
 
 const away = awayShape.nullable().describe("what other regions' gateways do with its requests; null for its tier's")
 
+const profile = z.string().min(1).nullable().describe("a profile of the configuration's; null for none")
+const pinned = z
+  .array(z.string().min(1))
+  .min(1)
+  .max(50)
+  .nullable()
+  .describe('regions; null for all that the profile allows')
+
 export const newTenant = z.strictObject({
   slug,
   region: z.string().min(1).optional().describe('may be left out where there is one region'),
   tier: z.string().min(1).optional().describe("the configuration's default where left out"),
   away: away.optional(),
+  profile: profile.optional(),
+  pinned: pinned.optional(),
   domains: z.array(domain).max(50).optional(),
   reason: reason.optional(),
 })
@@ -48,6 +58,14 @@ export const tenantChange = z
     (c) => c.status !== undefined || c.tier !== undefined || c.away !== undefined,
     'give a status, a tier or away',
   )
+
+export const residencyChange = z
+  .strictObject({
+    profile: profile.optional(),
+    pinned: pinned.optional(),
+    reason: reason.describe('why, for the audit log; it has to be given'),
+  })
+  .refine((c) => c.profile !== undefined || c.pinned !== undefined, 'give a profile, or pinned regions')
 
 export const removal = z.strictObject({ reason: reason.optional() })
 

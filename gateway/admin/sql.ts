@@ -1,7 +1,9 @@
+import { createHash } from 'node:crypto'
 import { Hono } from 'hono'
+import type { TenantRecord } from '../../tiers/control/tenant-store.ts'
 import { InnkeeperError } from '../../tiers/errors.ts'
 import { isDatabaseError } from '../../tiers/pg/batch.ts'
-import { logChange } from './changes.ts'
+import { logChange, reasonOf } from './changes.ts'
 import type { AdminDeps, AdminEnv } from './env.ts'
 import { bodyOf } from './input.ts'
 import { tenantNamed } from './named.ts'
@@ -20,8 +22,9 @@ export function sqlApi({ control, log, tenantSql }: AdminDeps) {
       throw new InnkeeperError('not_found', 'This control plane runs no SQL for tenants')
     }
     const tenant = await tenantNamed(control, c)
+    control.assertSession(tenant, reason ?? reasonOf(c))
     // Written before it runs, so that what brought a server down is there to read. Values in it may be the tenant's data.
-    logChange(log, c, { action: 'tenant.sql', tenant, reason, details: { sql: sql.slice(0, 2_000) } })
+    logChange(log, c, { action: 'tenant.sql', tenant, reason, details: statementDetails(tenant, sql) })
     try {
       const { rows, rowCount, command } = await tenantSql(tenant.id, bounded(sql, limit + 1))
       const shown = rows.slice(0, limit)
@@ -37,6 +40,12 @@ export function sqlApi({ control, log, tenantSql }: AdminDeps) {
   })
 
   return app
+}
+
+/** Of a tenant that is kept to regions no value stands in a log, which may be read anywhere: a digest can be compared. */
+function statementDetails({ profile, pinned }: TenantRecord, sql: string) {
+  if (!profile && !pinned) return { sql: sql.slice(0, 2_000) }
+  return { sql_sha256: createHash('sha256').update(sql).digest('hex') }
 }
 
 /**

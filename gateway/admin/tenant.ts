@@ -1,7 +1,4 @@
 import { Hono } from 'hono'
-import { tierNamed } from '../../tiers/control/place.ts'
-import type { TenantRecord } from '../../tiers/control/tenant-store.ts'
-import { InnkeeperError } from '../../tiers/errors.ts'
 import { logChange } from './changes.ts'
 import type { AdminDeps, AdminEnv } from './env.ts'
 import { bodyOf } from './input.ts'
@@ -10,8 +7,7 @@ import { removal, tenantChange } from './shapes.ts'
 import { tenantView } from './views.ts'
 
 /** `/admin/v1/tenants/{slug}`: one tenant, its status, tier and away policy, and its end. */
-export function tenantApi(deps: AdminDeps) {
-  const { config, control, log } = deps
+export function tenantApi({ config, control, log }: AdminDeps) {
   const app = new Hono<AdminEnv>()
 
   app.get('/:slug', async (c) => c.json(tenantView(await tenantNamed(control, c), config)))
@@ -22,7 +18,7 @@ export function tenantApi(deps: AdminDeps) {
     assertThere(before)
     let tenant = before
     if (change.tier !== undefined && change.tier !== before.tier) {
-      tenant = await changeTier(deps, before, change.tier)
+      tenant = await control.setTier(before.id, change.tier)
       const details = { from: before.tier, to: tenant.tier }
       logChange(log, c, { action: 'tenant.tier', tenant, reason: change.reason, details })
     }
@@ -51,25 +47,4 @@ export function tenantApi(deps: AdminDeps) {
   })
 
   return app
-}
-
-/** A tier of the same isolation model is a matter of limits; of another one, of another room. */
-async function changeTier(
-  { config, control }: AdminDeps,
-  tenant: TenantRecord,
-  tierName: string,
-): Promise<TenantRecord> {
-  const { isolation } = tierNamed(config, tierName)
-  return control.store.exclusively(tenant.id, async () => {
-    const now = await control.tenant(tenant.id)
-    if (now.placement !== null && now.placement.isolation !== isolation) {
-      throw new InnkeeperError('conflict', `Tier ${tierName} needs a move`, {
-        field: 'tier',
-        details: `${now.slug} lives on model ${now.placement.isolation}, and tier ${tierName} is of model ${isolation}`,
-        hint: 'Choose a tier of the same isolation model, or move the tenant.',
-      })
-    }
-    await control.store.setTier(now.id, tierName)
-    return control.tenant(now.id)
-  })
 }

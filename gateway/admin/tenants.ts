@@ -29,8 +29,8 @@ export function tenantsApi({ config, control, log }: AdminDeps) {
     const region = body.region ?? onlyRegion([...config.regions.keys()])
     for (const domain of body.domains ?? []) assertFreeDomain(config, domain)
     const existed = (await control.store.get(body.slug)) !== null
-    const { slug, tier, away } = body
-    const made = await control.createTenant({ slug, tier, region, away, idempotencyKey: idempotencyKeyOf(c) })
+    const { domains: _domains, reason: _reason, ...wanted } = body
+    const made = await control.createTenant({ ...wanted, region, idempotencyKey: idempotencyKeyOf(c) })
     for (const domain of body.domains ?? []) await addDomain(made.slug, () => control.store.addDomain(made.id, domain))
     const tenant = await control.tenant(made.id)
     if (!existed) logChange(log, c, { action: 'tenant.create', tenant, reason: body.reason })

@@ -1,6 +1,7 @@
 import type { Config } from '../../config/index.ts'
 import type { TenantRecord } from '../../tiers/control/tenant-store.ts'
 import type { ApiKey } from '../../tiers/keys/types.ts'
+import { awayPolicyOf } from '../../tiers/residency/policy.ts'
 
 /** What the admin API shows. */
 
@@ -15,8 +16,10 @@ export function tenantView(tenant: TenantRecord, config: Config) {
     isolation: placement?.isolation ?? config.tiers[tier]?.isolation ?? null,
     region,
     status,
-    // What holds: its own policy, or else its tier's.
-    away: tenant.away ?? config.tiers[tier]?.away ?? null,
+    // What holds: its own policy, or else its tier's; and its residency before both.
+    away: config.tiers[tier] === undefined ? (tenant.away ?? null) : awayPolicyOf(config, tenant),
+    profile: tenant.profile ?? null,
+    pinned: tenant.pinned ?? null,
     placement,
     domains,
     url: regionUrl === null ? null : `${regionUrl}/t/${slug}`,

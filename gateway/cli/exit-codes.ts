@@ -33,6 +33,7 @@ const CODES: Partial<Record<ErrorCode, number>> = {
   forbidden: EXIT.refused,
   tenant_suspended: EXIT.refused,
   migration_refused: EXIT.refused,
+  residency_violation: EXIT.refused,
   misdirected_region: EXIT.refused,
   unauthenticated: EXIT.unauthenticated,
   overloaded: EXIT.unavailable,

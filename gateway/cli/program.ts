@@ -9,6 +9,7 @@ import { keysCommand } from './commands/keys.ts'
 import { migrateCommand } from './commands/migrate.ts'
 import { movesCommand } from './commands/move.ts'
 import { peeringKeyCommand } from './commands/peering-key.ts'
+import { residencyCommand } from './commands/residency.ts'
 import { serveCommand } from './commands/serve.ts'
 import { shellCommand } from './commands/shell.ts'
 import { tenantsCommand } from './commands/tenants.ts'
@@ -28,6 +29,7 @@ const COMMANDS = [
   movesCommand,
   domainsCommand,
   keysCommand,
+  residencyCommand,
   shellCommand,
   migrateCommand,
   generateCommand,

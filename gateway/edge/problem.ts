@@ -7,6 +7,7 @@ const PROBLEMS: Readonly<Record<ErrorCode, { readonly status: number; readonly t
   forbidden: { status: 403, title: 'Forbidden' },
   tenant_mismatch: { status: 403, title: 'Identifiers name different tenants' },
   tenant_suspended: { status: 403, title: 'Tenant suspended' },
+  residency_violation: { status: 403, title: 'Forbidden by residency' },
   tenant_not_found: { status: 404, title: 'Tenant not found' },
   not_found: { status: 404, title: 'Not found' },
   method_not_allowed: { status: 405, title: 'Method not allowed' },

@@ -24,7 +24,7 @@ beforeAll(async () => {
     const cluster = (n: number) => ({ url: secret(`US_${n}_URL`), adminUrl: secret(`US_${n}_ADMIN_URL`) })
     const clusters = { 'us-1': cluster(1), 'us-2': cluster(2) }
     const regions = { us: { ...input.regions.us!, clusters } }
-    return resolveConfig({ ...input, regions }, role, env)
+    return resolveConfig({ ...input, regions, residency: { profiles: {} } }, role, env)
   }
   const env: Record<string, string> = {
     INNKEEPER_CONTROL_URL: first!.server.url('innkeeper_control'),

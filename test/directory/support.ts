@@ -58,7 +58,7 @@ export async function startControl(): Promise<TestControl> {
   const config = (settings: DirectorySettings = {}, controlUrl = readerUrl()) => {
     const { us } = input.regions
     return resolveConfig(
-      { ...input, regions: { us }, directory: settings },
+      { ...input, regions: { us }, residency: { profiles: {} }, directory: settings },
       { kind: 'gateway', region: 'us' },
       {
         INNKEEPER_DIRECTORY_URL: controlUrl,

@@ -225,6 +225,17 @@ describe('policies', () => {
     await expectSoon('stark', 421)
   })
 
+  test('a tenant that is kept to its region is not forwarded, although its tier says so', async () => {
+    const { us, world } = regions
+    const { control } = world.system
+    const statusOf = async () => (await us.ask('/probe/headers', { as: 'umbrella' })).status
+    expect(await statusOf()).toBe(200)
+    await control.setResidency('umbrella', { profile: 'gdpr' })
+    await expect.poll(statusOf, { timeout: 2_000 }).toBe(421)
+    await control.setResidency('umbrella', { profile: null })
+    await expect.poll(statusOf, { timeout: 2_000 }).toBe(200)
+  })
+
   test('the region works both ways at once', async () => {
     const answers = await Promise.all(
       Array.from({ length: 40 }, (_, n) =>

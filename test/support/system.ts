@@ -87,6 +87,7 @@ export async function startTestSystem(options: TestSystemOptions = {}): Promise<
     const own = configure({
       ...input,
       regions: Object.fromEntries(regions.map((r) => [r, input.regions[r]!])),
+      residency: { profiles: profilesWithin(regions) },
     })
     const config = resolveConfig(own, { kind: 'control' }, env)
     const gatewayConfig = (region: TestRegion = regions[0]!) => resolveConfig(own, { kind: 'gateway', region }, env)
@@ -133,6 +134,12 @@ export async function startTestSystem(options: TestSystemOptions = {}): Promise<
     await close()
     throw error
   }
+}
+
+/** A profile that names a region which is not there is a fault. */
+function profilesWithin(regions: readonly string[]) {
+  const all = Object.entries(input.residency?.profiles ?? {})
+  return Object.fromEntries(all.filter(([, profile]) => profile.regions.every((r) => regions.includes(r))))
 }
 
 function environmentOf(servers: ReadonlyMap<TestRegion, TestPostgres>): Record<string, string> {

@@ -9,6 +9,9 @@ import { type MigrationFile, readMigrations } from '../migrate/files.ts'
 import type { MoveSettings } from '../move/context.ts'
 import { createMoves, type Moves } from '../move/moves.ts'
 import { quoteIdent } from '../quote.ts'
+import { assertResidency, awayFaults, residencyFaults, sessionFaults } from '../residency/faults.ts'
+import { residencyOf } from '../residency/policy.ts'
+import { assertProfile, syncProfiles } from '../residency/profiles.ts'
 import { ticketKey } from '../room/keys.ts'
 import { createRoomMaker, type RoomMaker } from '../rooms/maker.ts'
 import { REGION_DATABASE, roomFor } from '../rooms/naming.ts'
@@ -36,8 +39,18 @@ export interface CreateTenant {
   readonly region: string
   /** Its tier's where left out. */
   readonly away?: AwayPolicy | null | undefined
+  /** What it is kept to from its beginning. */
+  readonly profile?: string | null | undefined
+  readonly pinned?: readonly string[] | null | undefined
   readonly idempotencyKey?: string | undefined
   readonly domains?: readonly string[] | undefined
+}
+
+export interface KeptTo {
+  /** Of the configuration; null for none, as it is where left out. */
+  readonly profile?: string | null | undefined
+  /** Regions; null for all that the profile allows, as they are where left out. */
+  readonly pinned?: readonly string[] | null | undefined
 }
 
 /** Everything that writes the directory or makes rooms. It needs the credentials of all regions; gateways have none of it. */
@@ -57,8 +70,23 @@ export interface ControlPlane {
   tenants(filter: TenantFilter): Promise<TenantRecord[]>
   suspend(slugOrId: string): Promise<TenantRecord>
   resume(slugOrId: string): Promise<TenantRecord>
-  /** @param away null for what its tier says */
+  /**
+   * A tier of the same isolation model is a matter of limits; another one needs a move.
+   * @throws InnkeeperError `conflict` where it does, `residency_violation`
+   */
+  setTier(slugOrId: string, tier: string): Promise<TenantRecord>
+  /** @param away null for what its tier says @throws InnkeeperError `residency_violation` */
   setAway(slugOrId: string, away: AwayPolicy | null): Promise<TenantRecord>
+  /**
+   * Says what a tenant is kept to, from now on. It has to keep it already: a tenant that lives elsewhere is moved first.
+   * @throws InnkeeperError `residency_violation` with everything that breaks it
+   */
+  setResidency(slugOrId: string, kept: KeptTo): Promise<TenantRecord>
+  /**
+   * Asked before an operator sees rows of a tenant.
+   * @throws InnkeeperError `residency_violation`
+   */
+  assertSession(tenant: TenantRecord, reason: string | null): void
   /** Refuses the tenant's requests for good and removes its room with all that is in it. */
   offboard(slugOrId: string): Promise<TenantRecord>
   keysOf(region: string): KeyAdmin
@@ -150,6 +178,7 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
     async install(onStep = () => {}) {
       onStep('control database')
       await installDirectory(config.controlUrl, readerOf(options.config))
+      await syncProfiles(sql, config)
       await Promise.all(
         [...makers.values()].map(async (maker) => {
           onStep(`cluster ${maker.cluster}`)
@@ -165,6 +194,8 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
       tier: tierName = config.defaultTier,
       region: regionName,
       away = null,
+      profile = null,
+      pinned = null,
       idempotencyKey,
       domains = [],
     }) {
@@ -177,10 +208,22 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
       const region = regionNamed(config, regionName)
       const tier = tierNamed(config, tierName)
       requirePeering(config, away)
+      const kept = { slug, profile, pinned }
+      assertProfile(config, kept)
+      const refused = (cluster: string | null) =>
+        assertResidency(kept, 'Onboarding', [
+          ...residencyFaults(config, kept, { tier: tierName, region: regionName, cluster }),
+          ...awayFaults(config, kept, away),
+        ])
+      refused(null)
       const id = uuidv7() as TenantId
       const begun = await store.begin(
-        { id, slug, tier: tierName, region: regionName, away, idempotencyKey: idempotencyKey ?? null },
-        (loads) => roomFor(tier.isolation, chooseCluster(region, tier.isolation, loads), id, 1),
+        { ...kept, id, tier: tierName, region: regionName, away, idempotencyKey: idempotencyKey ?? null },
+        (loads) => {
+          const cluster = chooseCluster(region, tier.isolation, loads, residencyOf(config, kept))
+          refused(cluster)
+          return roomFor(tier.isolation, cluster, id, 1)
+        },
       )
       const finished = await finish(begun)
       // After the room is made: a domain that is taken must not leave the tenant half made.
@@ -189,12 +232,54 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
     },
     suspend: (slugOrId) => setStatus(slugOrId, ['active'], 'suspended'),
     resume: (slugOrId) => setStatus(slugOrId, ['suspended'], 'active'),
+    async setTier(slugOrId, tierName) {
+      const { isolation } = tierNamed(config, tierName)
+      const { id } = await tenant(slugOrId)
+      return store.exclusively(id, async () => {
+        const now = await tenant(id)
+        const { slug, region, placement } = now
+        if (placement !== null && placement.isolation !== isolation) {
+          throw new InnkeeperError('conflict', `Tier ${tierName} needs a move`, {
+            field: 'tier',
+            details: `${slug} lives on model ${placement.isolation}, and tier ${tierName} is of model ${isolation}`,
+            hint: 'Choose a tier of the same isolation model, or move the tenant.',
+          })
+        }
+        const home = { tier: tierName, region, cluster: placement?.cluster ?? null }
+        assertResidency(now, 'A change of tier', residencyFaults(config, now, home))
+        await store.setTier(id, tierName)
+        return tenant(id)
+      })
+    },
     async setAway(slugOrId, away) {
       requirePeering(config, away)
       const { id } = await tenant(slugOrId)
-      await store.setAway(id, away)
-      return tenant(id)
+      return store.exclusively(id, async () => {
+        const now = await tenant(id)
+        assertResidency(now, 'The away policy', awayFaults(config, now, away))
+        await store.setAway(id, away)
+        return tenant(id)
+      })
     },
+    async setResidency(slugOrId, change) {
+      assertProfile(config, change)
+      const { id } = await tenant(slugOrId)
+      return store.exclusively(id, async () => {
+        const now = await tenant(id)
+        const { profile = now.profile ?? null, pinned = now.pinned ?? null } = change
+        const kept = { slug: now.slug, profile, pinned: pinned && [...new Set(pinned)] }
+        const homes = [{ tier: now.tier, region: now.region, cluster: now.placement?.cluster ?? null }]
+        // A move that has not ended has a room at both ends, and what is in it counts.
+        for (const { from, to } of await moves.list({ tenantId: id, open: true })) {
+          homes.push(...[from, to].map((h) => ({ tier: now.tier, region: h.region, cluster: h.placement.cluster })))
+        }
+        const faults = homes.flatMap((home) => residencyFaults(config, kept, home))
+        assertResidency(kept, 'The residency', [...faults, ...awayFaults(config, kept, now.away ?? null)])
+        await store.setResidency(id, kept)
+        return tenant(id)
+      })
+    },
+    assertSession: (now, reason) => assertResidency(now, 'A support session', sessionFaults(config, now, reason)),
     async offboard(slugOrId) {
       const { id } = await tenant(slugOrId)
       return store.exclusively(id, async () => {

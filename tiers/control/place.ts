@@ -1,5 +1,7 @@
 import type { Config, RegionConfig } from '../../config/index.ts'
 import { InnkeeperError } from '../errors.ts'
+import { clusterFaults } from '../residency/faults.ts'
+import type { Residency } from '../residency/policy.ts'
 import type { AwayPolicy, Isolation } from '../types.ts'
 import type { ClusterLoad } from './tenant-store.ts'
 
@@ -7,10 +9,19 @@ import type { ClusterLoad } from './tenant-store.ts'
  * Chooses the cluster of a new room: of the region's clusters that host the isolation model and have room left, the one
  * that is fullest by the smallest part of its capacity; the first by name where they are equal.
  *
+ * @param residency of the tenant: clusters that keep it come before those that do not
  * @throws InnkeeperError `overloaded` when all are full
  */
-export function chooseCluster(region: RegionConfig, isolation: Isolation, loads: readonly ClusterLoad[]): string {
-  const clusters = [...(region.secrets?.clusters.values() ?? [])].filter((c) => c.hosts.includes(isolation))
+export function chooseCluster(
+  region: RegionConfig,
+  isolation: Isolation,
+  loads: readonly ClusterLoad[],
+  residency: Residency | null,
+): string {
+  const hosting = [...(region.secrets?.clusters.values() ?? [])].filter((c) => c.hosts.includes(isolation))
+  const keeping = hosting.filter((c) => residency === null || clusterFaults(residency, c).length === 0)
+  // Where none keeps it the choice is refused afterwards, with the reason.
+  const clusters = keeping.length > 0 ? keeping : hosting
   const filled = clusters.map((cluster) => {
     const used = loads.find((l) => l.cluster === cluster.name && l.isolation === isolation)?.tenants ?? 0
     return { name: cluster.name, part: used / cluster.capacity[isolation] }

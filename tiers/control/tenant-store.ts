@@ -50,6 +50,7 @@ export interface TenantStore {
   setTier(id: TenantId, tier: string): Promise<void>
   /** @param away null for what its tier says */
   setAway(id: TenantId, away: AwayPolicy | null): Promise<void>
+  setResidency(id: TenantId, kept: { profile: string | null; pinned: readonly string[] | null }): Promise<void>
   addDomain(id: TenantId, domain: string): Promise<void>
   removeDomain(id: TenantId, domain: string): Promise<boolean>
   removePlacement(id: TenantId): Promise<void>
@@ -63,6 +64,8 @@ export interface NewTenant {
   readonly tier: string
   readonly region: string
   readonly away?: AwayPolicy | null
+  readonly profile?: string | null
+  readonly pinned?: readonly string[] | null
   readonly idempotencyKey: string | null
 }
 
@@ -103,15 +106,10 @@ export function tenantStore(client: postgres.Sql, locks: postgres.Sql): TenantSt
     },
     load: () => loadOf(db),
     begin: (tenant, place) => begin(db, tenant, place),
-    async setStatus(id, status) {
-      await db.update(tenants).set({ status }).where(eq(tenants.id, id))
-    },
-    async setTier(id, tier) {
-      await db.update(tenants).set({ tier }).where(eq(tenants.id, id))
-    },
-    async setAway(id, away) {
-      await db.update(tenants).set({ away }).where(eq(tenants.id, id))
-    },
+    setStatus: (id, status) => change(db, id, { status }),
+    setTier: (id, tier) => change(db, id, { tier }),
+    setAway: (id, away) => change(db, id, { away }),
+    setResidency: (id, { profile, pinned }) => change(db, id, { profile, pinned: pinned && [...pinned] }),
     async addDomain(id, domain) {
       const [row] = await db
         .insert(domains)
@@ -145,8 +143,28 @@ export function tenantStore(client: postgres.Sql, locks: postgres.Sql): TenantSt
 type Db = ReturnType<typeof drizzle>
 type Row = { tenant: typeof tenants.$inferSelect; placement: typeof placements.$inferSelect | null; domains: string[] }
 
+type Change = Partial<Pick<typeof tenants.$inferInsert, 'status' | 'tier' | 'away' | 'profile' | 'pinned'>>
+
+async function change(db: Db, id: TenantId, values: Change): Promise<void> {
+  await forbidden(db.update(tenants).set(values).where(eq(tenants.id, id)))
+}
+
+/** The directory's own guard, behind the control plane's: what it refuses was not looked at before, or changed since. */
+async function forbidden<T>(write: PromiseLike<T>): Promise<T> {
+  try {
+    return await write
+  } catch (error) {
+    const cause = (error as { cause?: { code?: string; message?: string } }).cause
+    if (cause?.code !== 'IK050') throw error
+    throw new InnkeeperError('residency_violation', 'The directory refuses it', {
+      details: cause.message!,
+      cause: error,
+    })
+  }
+}
+
 function recordOf({ tenant, placement, domains }: Row): TenantRecord {
-  const { id, slug, tier, region, status, away, version, createdAt, updatedAt } = tenant
+  const { id, slug, tier, region, status, away, profile, pinned, version, createdAt, updatedAt } = tenant
   const { tenantId: _, ...room } = placement ?? { tenantId: id }
   return {
     id: id as TenantId,
@@ -155,6 +173,8 @@ function recordOf({ tenant, placement, domains }: Row): TenantRecord {
     region,
     status,
     away,
+    profile,
+    pinned,
     version,
     createdAt,
     updatedAt,
@@ -179,17 +199,20 @@ async function begin(
   tenant: NewTenant,
   place: (loads: ClusterLoad[]) => Omit<Placement, 'epoch'>,
 ): Promise<TenantRecord> {
-  const { id, slug, tier, region, away = null, idempotencyKey } = tenant
-  await db.transaction(async (tx) => {
+  const { id, slug, tier, region, away = null, profile = null, idempotencyKey } = tenant
+  const pinned = tenant.pinned ? [...tenant.pinned] : null
+  const row = { id, slug, tier, region, away, profile, pinned, idempotencyKey, epochLast: FIRST_EPOCH }
+  const write = db.transaction(async (tx) => {
     const [made] = await tx
       .insert(tenants)
-      .values({ id, slug, tier, region, away, idempotencyKey, status: 'provisioning', epochLast: FIRST_EPOCH })
+      .values({ ...row, status: 'provisioning' })
       .onConflictDoNothing()
       .returning()
     if (made === undefined) return
     const { cluster, database, schema, isolation } = place(await loadOf(tx))
     await tx.insert(placements).values({ tenantId: id, cluster, database, schema, isolation, epoch: FIRST_EPOCH })
   })
+  await forbidden(write)
   const rows = await db
     .select({ tenant: tenants, placement: placements, domains: domainList })
     .from(tenants)
@@ -203,7 +226,11 @@ async function begin(
   const keyed = rows.find((r) => idempotencyKey !== null && r.tenant.idempotencyKey === idempotencyKey)
   if (
     keyed !== undefined &&
-    (keyed.tenant.slug !== slug || keyed.tenant.tier !== tier || keyed.tenant.region !== region)
+    (keyed.tenant.slug !== slug ||
+      keyed.tenant.tier !== tier ||
+      keyed.tenant.region !== region ||
+      keyed.tenant.profile !== profile ||
+      String(keyed.tenant.pinned) !== String(pinned))
   ) {
     throw new InnkeeperError('conflict', 'The idempotency key was used for another request', {
       details: `it made tenant ${keyed.tenant.slug}`,

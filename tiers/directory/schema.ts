@@ -9,6 +9,8 @@ export const tenants = pgTable('tenants', {
   region: text().notNull(),
   status: text().$type<'provisioning' | 'active' | 'suspended' | 'offboarded'>().notNull(),
   away: text().$type<'forward' | 'redirect' | 'reject'>(),
+  profile: text(),
+  pinned: text().array(),
   config: jsonb().$type<Record<string, unknown>>().notNull().default({}),
   epochLast: bigint('epoch_last', { mode: 'number' }).notNull().default(0),
   idempotencyKey: text('idempotency_key').unique(),

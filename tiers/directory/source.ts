@@ -18,6 +18,8 @@ interface Row {
   region: string
   status: TenantStatus
   away: AwayPolicy | null
+  profile: string | null
+  pinned: string[] | null
   version: string
   cluster: string | null
   database: string
@@ -35,7 +37,7 @@ export function directorySource(sql: postgres.Sql): DirectorySource {
     async bySlug(slug) {
       return tenantOf(
         await sql<Row[]>`
-        select (select coalesce(max(seq), 0) from changes) as as_of, t.id, t.slug, t.tier, t.region, t.status, t.away, t.version,
+        select (select coalesce(max(seq), 0) from changes) as as_of, t.id, t.slug, t.tier, t.region, t.status, t.away, t.profile, t.pinned, t.version,
           p.cluster, p.database, p.schema, p.isolation, p.epoch
         from (select) one left join tenants t on t.slug = ${slug} left join placements p on p.tenant_id = t.id`,
       )
@@ -43,7 +45,7 @@ export function directorySource(sql: postgres.Sql): DirectorySource {
     async byId(id) {
       return tenantOf(
         await sql<Row[]>`
-        select (select coalesce(max(seq), 0) from changes) as as_of, t.id, t.slug, t.tier, t.region, t.status, t.away, t.version,
+        select (select coalesce(max(seq), 0) from changes) as as_of, t.id, t.slug, t.tier, t.region, t.status, t.away, t.profile, t.pinned, t.version,
           p.cluster, p.database, p.schema, p.isolation, p.epoch
         from (select) one left join tenants t on t.id = ${id} left join placements p on p.tenant_id = t.id`,
       )
@@ -56,7 +58,7 @@ export function directorySource(sql: postgres.Sql): DirectorySource {
     },
     async list({ regions, tiers, after, limit }) {
       const rows = await sql<Row[]>`
-        select t.id, t.slug, t.tier, t.region, t.status, t.away, t.version,
+        select t.id, t.slug, t.tier, t.region, t.status, t.away, t.profile, t.pinned, t.version,
           p.cluster, p.database, p.schema, p.isolation, p.epoch
         from tenants t join placements p on p.tenant_id = t.id
         where t.status = 'active'
@@ -74,8 +76,34 @@ function tenantOf([row]: Row[]): Versioned<Tenant | null> {
 }
 
 function recordOf(row: Row): Tenant {
-  const { id, slug, tier, region, status, away, version, cluster, database, schema, isolation, epoch } = row
+  const {
+    id,
+    slug,
+    tier,
+    region,
+    status,
+    away,
+    profile,
+    pinned,
+    version,
+    cluster,
+    database,
+    schema,
+    isolation,
+    epoch,
+  } = row
   const placement =
     cluster === null ? null : Object.freeze({ cluster, database, schema, isolation, epoch: Number(epoch) })
-  return Object.freeze({ id: id!, slug, tier, region, status, away, placement, version: Number(version) })
+  return Object.freeze({
+    id: id!,
+    slug,
+    tier,
+    region,
+    status,
+    away,
+    profile,
+    pinned: pinned && Object.freeze(pinned),
+    placement,
+    version: Number(version),
+  })
 }

@@ -17,6 +17,8 @@ export function reversed(ctx: MoveContext): Flow {
 export async function watch(ctx: MoveContext): Promise<Outcome> {
   const flow = reversed(ctx)
   await retreat(flow)
+  // No row goes back to where the tenant's data may not be: that room is emptied at once.
+  if (!(await ctx.mayReturn())) return { event: 'done' }
   const until = ctx.move.watchUntil ?? new Date(Date.now() + ctx.settings.watchMs)
   if (ctx.move.watchUntil === null) await ctx.store.patch(ctx.lease, { watchUntil: until })
   for (;;) {

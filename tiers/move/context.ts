@@ -64,6 +64,8 @@ export interface MoveContext {
   makerOf(cluster: string): RoomMaker
   /** The API keys' store of a region. */
   keysOf(region: string): KeyAdmin
+  /** False where the tenant's residency forbids the old home. */
+  mayReturn(): Promise<boolean>
   tables(): Promise<readonly RoomTable[]>
   sequences(): Promise<readonly RoomSequence[]>
   progress(change: Partial<MoveProgress>): void

@@ -5,6 +5,7 @@ import type { TenantRecord, TenantStore } from '../control/tenant-store.ts'
 import { InnkeeperError } from '../errors.ts'
 import type { KeyAdmin } from '../keys/admin.ts'
 import type { MigrationFile } from '../migrate/files.ts'
+import { assertResidency, residencyFaults } from '../residency/faults.ts'
 import type { RoomMaker } from '../rooms/maker.ts'
 import type { TenantId } from '../types.ts'
 import { MOVE_SETTINGS, type MoveHook, type MoveSettings } from './context.ts'
@@ -13,7 +14,7 @@ import { assertNothingRefused, preflight } from './preflight.ts'
 import { type MoveRunner, startRunner } from './runner.ts'
 import { isBeforeFlip, isFinal, type MoveState } from './states.ts'
 import { type MoveFilter, moveStore } from './store.ts'
-import type { Move, MoveRequest } from './types.ts'
+import type { Home, Move, MoveRequest } from './types.ts'
 import { withoutMoves } from './without-moves.ts'
 
 export interface StartMove extends Destination {
@@ -100,6 +101,10 @@ export function createMoves(options: MovesOptions): Moves {
   const inspect = async (tenant: TenantRecord, from: Move['from'], to: Move['to']) =>
     preflight({ files: await options.migrations(), makerOf, clusterOf }, tenant.id, from, to)
 
+  const forbids = (tenant: TenantRecord, { tier, region, placement }: Home) =>
+    residencyFaults(config, tenant, { tier, region, cluster: placement.cluster })
+  const mayReturn = async (move: Move) => forbids(await options.tenant(move.tenantId), move.from).length === 0
+
   const get = async (id: string) => {
     const found = UUID.test(id) ? await store.get(id) : null
     if (found !== null) return found
@@ -133,21 +138,30 @@ export function createMoves(options: MovesOptions): Moves {
   return {
     async plan(wanted) {
       const { tenant, from, to, kind } = await survey(wanted)
-      if (kind === 'limits') return { from, to, kind, tables: [], rows: 0, bytes: 0, etaMs: 0, refusals: [] }
-      const { refusals, tables } = await inspect(tenant, from, to)
+      const forbidden = forbids(tenant, to)
+      const wayBack = forbids(tenant, from).length === 0
+      if (kind === 'limits') {
+        return { from, to, kind, tables: [], rows: 0, bytes: 0, etaMs: 0, refusals: forbidden, wayBack }
+      }
+      const { refusals: found, tables } = await inspect(tenant, from, to)
+      const refusals = [...forbidden, ...found]
       const rows = tables.reduce((sum, t) => sum + t.rows, 0)
       const bytes = tables.reduce((sum, t) => sum + t.bytes, 0)
-      return { from, to, kind, tables, rows, bytes, etaMs: Math.round(1_500 + rows / ROWS_PER_MS), refusals }
+      return { from, to, kind, tables, rows, bytes, etaMs: Math.round(1_500 + rows / ROWS_PER_MS), refusals, wayBack }
     },
     async start(wanted) {
       const { id } = await options.tenant(wanted.tenant)
+      // Before anything is done for it: an earlier move is not completed for the sake of one that is refused.
+      const asked = await survey(wanted)
+      assertResidency(asked.tenant, 'The move', forbids(asked.tenant, asked.to))
       const [before] = await store.list({ tenantId: id, open: true, limit: 1 })
-      if (before?.state === 'watching' && (await survey(wanted)).kind === 'room') {
+      if (before?.state === 'watching' && asked.kind === 'room') {
         await ask(before.id, 'complete', (s) => s === 'watching')
         await reached(before.id, 'completed')
       }
       return tenants.exclusively(id, async () => {
         const { tenant, from, to, kind } = await survey(wanted)
+        assertResidency(tenant, 'The move', forbids(tenant, to))
         if (kind === 'limits') {
           await tenants.setTier(id, to.tier)
           return store.insert({ tenantId: id, from, to, askedBy: wanted.by, state: 'completed' })
@@ -163,7 +177,12 @@ export function createMoves(options: MovesOptions): Moves {
     get,
     list: ({ tenantId, open, limit = 100 } = {}) => store.list({ tenantId, open, limit }),
     abort: (id) => ask(id, 'abort', (s) => isBeforeFlip(s) || s === 'aborting'),
-    rollback: (id) => ask(id, 'rollback', (s) => s === 'watching'),
+    async rollback(id) {
+      const move = await get(id)
+      const tenant = await options.tenant(move.tenantId)
+      assertResidency(tenant, 'A rollback', forbids(tenant, move.from))
+      return ask(id, 'rollback', (s) => s === 'watching')
+    },
     complete: (id) => ask(id, 'complete', (s) => s === 'watching'),
     events,
     reached,
@@ -184,6 +203,7 @@ export function createMoves(options: MovesOptions): Moves {
         makerOf,
         keysOf: options.keysOf,
         clusterOf,
+        mayReturn,
         hook,
         atOnce: AT_ONCE,
         pollMs: POLL_MS,

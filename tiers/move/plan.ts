@@ -2,6 +2,7 @@ import type { Config } from '../../config/index.ts'
 import { chooseCluster, regionNamed, tierNamed } from '../control/place.ts'
 import type { ClusterLoad, TenantRecord } from '../control/tenant-store.ts'
 import { InnkeeperError } from '../errors.ts'
+import { residencyOf } from '../residency/policy.ts'
 import { roomFor } from '../rooms/naming.ts'
 import type { Home } from './types.ts'
 
@@ -28,6 +29,8 @@ export interface MovePlan {
   readonly bytes: number
   readonly etaMs: number
   readonly refusals: readonly Refusal[]
+  /** False where the tenant's residency forbids the old home: then there is no rollback, only another move. */
+  readonly wayBack: boolean
 }
 
 /**
@@ -54,7 +57,8 @@ export function destinationOf(
   const from: Home = { placement, tier: tenant.tier, region: tenant.region }
   const own = region.secrets?.clusters.get(placement.cluster)
   const cluster =
-    wanted.cluster ?? (own?.hosts.includes(isolation) ? own.name : chooseCluster(region, isolation, loads))
+    wanted.cluster ??
+    (own?.hosts.includes(isolation) ? own.name : chooseCluster(region, isolation, loads, residencyOf(config, tenant)))
   const found = region.secrets?.clusters.get(cluster)
   if (found === undefined || !found.hosts.includes(isolation)) {
     throw new InnkeeperError(

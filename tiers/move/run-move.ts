@@ -23,6 +23,8 @@ export interface RunDeps {
   makerOf(cluster: string): RoomMaker
   keysOf(region: string): KeyAdmin
   clusterOf(cluster: string): ClusterConfig
+  /** Whether the tenant's residency lets it go back where it came from. */
+  mayReturn(move: Move): Promise<boolean>
   /** Whatever has changed of a move. */
   onChange(move: Move): void
   readonly hook?: MoveHook | undefined
@@ -74,6 +76,7 @@ export async function runMove(deps: RunDeps, claimed: Move, lease: Lease, pulse:
       makerOf: deps.makerOf,
       keysOf: deps.keysOf,
       pacer: UNPACED,
+      mayReturn: () => deps.mayReturn(move),
       tables() {
         tables ??= told().then(async (s) => tablesOf(await s.client(), s.placement.schema))
         return tables

@@ -6,6 +6,7 @@ import {
   newMove,
   newTenant,
   removal,
+  residencyChange,
   statement,
   tenantChange,
   tenantQuery,
@@ -69,6 +70,15 @@ export const operations: readonly Operation[] = [
     headers: reason,
     answers: { 200: 'Tenant' },
     problems: [404],
+  },
+  {
+    method: 'patch',
+    path: `${TENANT}/residency`,
+    id: 'changeResidency',
+    summary: 'Says what it is kept to from now on: a profile, regions, or both; it has to keep it already',
+    body: residencyChange,
+    answers: { 200: 'Tenant' },
+    problems: [403, 404, 410],
   },
   {
     method: 'get',

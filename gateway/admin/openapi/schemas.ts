@@ -36,6 +36,8 @@ export const schemas = {
     region: text,
     status: { enum: ['provisioning', 'active', 'suspended', 'offboarded'] },
     away: nullable({ enum: ['forward', 'redirect', 'reject'] }),
+    profile: nullable(text),
+    pinned: nullable({ type: 'array', items: text }),
     placement: nullable(ref('Placement')),
     domains: { type: 'array', items: text },
     url: nullable(text),
@@ -93,6 +95,7 @@ export const schemas = {
     bytes: count,
     etaS: count,
     refusals: list('Refusal'),
+    wayBack: { type: 'boolean', description: 'Whether it can be rolled back once it has moved.' },
   }),
   RoomFailure: object({
     cluster: text,

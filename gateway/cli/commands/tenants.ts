@@ -23,15 +23,17 @@ export function tenantsCommand(setExitCode: SetExitCode): Command {
     .option('--region <name>', 'where it lives; needed where there are several regions')
     .option('--tier <name>', "its plan; the configuration's default where left out")
     .addOption(awayOption('what other regions do with its requests'))
+    .option('--profile <name>', "what it is kept to: a residency profile of the configuration's")
+    .option('--pin <region>', 'the only region that its data may be in; may be given several times', collect)
     .option('--domain <name>', 'a host name of its own; may be given several times', collect)
     .option('--idempotency-key <key>', 'makes a repeated call find the tenant of the first one')
     .option('--reason <text>', 'why, for the log')
     .action(async (slug: string, options, command: Command) => {
       const cli = cliOf(command)
-      const { region, tier, away, domain: domains, reason, idempotencyKey } = options
+      const { region, tier, away, profile, pin: pinned, domain: domains, reason, idempotencyKey } = options
       const admin = await cli.admin()
       const tenant = await admin.call<TenantView>('POST', '/tenants', {
-        body: { slug, region, tier, away, domains, reason },
+        body: { slug, region, tier, away, profile, pinned, domains, reason },
         ...(idempotencyKey === undefined ? {} : { headers: { 'idempotency-key': idempotencyKey } }),
       })
       show(cli, tenant)
@@ -161,7 +163,8 @@ function show({ terminal }: Cli, tenant: TenantView): void {
     terminal.data(tenant)
     return
   }
-  const { slug, id, tier, isolation, region, status, away, placement, domains, url, createdAt } = tenant
+  const { slug, id, tier, isolation, region, status, away, profile, pinned, placement, domains, url, createdAt } =
+    tenant
   terminal.out(
     pairs(terminal, {
       tenant: slug,
@@ -170,6 +173,8 @@ function show({ terminal }: Cli, tenant: TenantView): void {
       region,
       status: paintStatus(terminal, status),
       away,
+      profile,
+      pinned: pinned?.join(', '),
       room:
         placement === null
           ? null

@@ -20,10 +20,10 @@ export async function demoTenants(
 ): Promise<DemoTenantEntry[]> {
   const { regions, tiers } = product.config
   const entries: DemoTenantEntry[] = []
-  for (const { slug, tier, region, away } of DEMO_TENANTS) {
+  for (const { slug, tier, region, away, profile } of DEMO_TENANTS) {
     if (!(region in regions) || !(tier in tiers)) continue
     progress.step(`tenant ${slug}: a room of model ${tiers[tier]!.isolation}`)
-    const tenant = await made(control, { slug, tier, region, away })
+    const tenant = await made(control, { slug, tier, region, away, profile: known(product, profile) })
     if (product.isDemo) {
       progress.step(`tenant ${slug}: its data`)
       // Not loaded before it is needed: what makes up the data is large.
@@ -48,6 +48,11 @@ async function made(control: ControlPlane, wanted: CreateTenant): Promise<Tenant
   const found = await control.store.get(wanted.slug)
   if (found?.status === 'active') return found
   return control.createTenant({ ...wanted, idempotencyKey: `demo-${wanted.slug}` })
+}
+
+/** A product of one's own may have other profiles. */
+function known({ config }: { readonly config: ParsedConfig }, profile: string | undefined): string | null {
+  return profile !== undefined && Object.hasOwn(config.residency.profiles, profile) ? profile : null
 }
 
 /** The key of the last start, while it is good; a key's text is shown once, so a lost one is replaced. */

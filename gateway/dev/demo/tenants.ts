@@ -6,12 +6,14 @@ export interface DemoTenant {
   readonly region: 'eu' | 'us'
   /** Its tier's where left out. */
   readonly away?: 'reject'
+  /** What it is kept to. */
+  readonly profile?: 'gdpr'
 }
 
 /** One for each pair of tier and region. */
 export const DEMO_TENANTS: readonly DemoTenant[] = [
   { slug: 'acme', name: 'Acme', tier: 'free', region: 'us' },
-  { slug: 'umbrella', name: 'Umbrella', tier: 'free', region: 'eu', away: 'reject' },
+  { slug: 'umbrella', name: 'Umbrella', tier: 'free', region: 'eu', away: 'reject', profile: 'gdpr' },
   { slug: 'globex', name: 'Globex', tier: 'pro', region: 'eu' },
   { slug: 'hooli', name: 'Hooli', tier: 'pro', region: 'us' },
   { slug: 'initech', name: 'Initech', tier: 'enterprise', region: 'us' },

@@ -1,4 +1,5 @@
 import type { AwayPolicy, Config, TierConfig } from '../../../config/index.ts'
+import { awayPolicyOf } from '../../../tiers/residency/policy.ts'
 import type { Tenant } from '../../../tiers/types.ts'
 import { type GatewayContext, setHeader } from '../env.ts'
 import { misdirected } from '../home-region.ts'
@@ -35,7 +36,7 @@ export type Away = (c: GatewayContext, request: AwayRequest) => Promise<Response
 export function createAway({ config, forward }: AwayOptions): Away {
   return async function away(c, { tenant, tier, namings, answered }) {
     // One hop at most: two gateways that disagree on who is home would send it to and fro.
-    const policy = c.get('hop') === undefined ? policyOf(tenant, tier, forward) : 'reject'
+    const policy = c.get('hop') === undefined ? policyOf(tenant, config, forward) : 'reject'
     if (policy === 'forward') {
       await forward!(c, tenant, tier, answered)
       return ALREADY_SENT
@@ -47,8 +48,8 @@ export function createAway({ config, forward }: AwayOptions): Away {
   }
 }
 
-function policyOf(tenant: Tenant, tier: TierConfig, forward: Forward | null): AwayPolicy {
-  const policy = tenant.away ?? tier.away
+function policyOf(tenant: Tenant, config: Config, forward: Forward | null): AwayPolicy {
+  const policy = awayPolicyOf(config, tenant)
   // Without a shared key nothing can be forwarded: refusing is the safe side.
   return policy === 'forward' && forward === null ? 'reject' : policy
 }

@@ -48,7 +48,7 @@ export interface LabOptions {
 }
 
 /** What all labs read: one region, one cluster. */
-export const LAB_INPUT: ConfigInput = { ...input, regions: { us: input.regions.us! } }
+export const LAB_INPUT: ConfigInput = { ...input, regions: { us: input.regions.us! }, residency: { profiles: {} } }
 
 export async function startLab({ version, isolations = ISOLATIONS, settings }: LabOptions = {}): Promise<Lab> {
   const postgres = await startTestPostgres({ ...(version && { version }), ...(settings && { settings }) })

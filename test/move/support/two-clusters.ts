@@ -16,7 +16,8 @@ export function startTwoClusters(
     tenants,
     configure(input) {
       const { us, eu } = input.regions
-      return { ...input, regions: { us: { ...us!, clusters: { ...us!.clusters, 'us-2': eu!.clusters['eu-1']! } } } }
+      const clusters = { ...us!.clusters, 'us-2': eu!.clusters['eu-1']! }
+      return { ...input, regions: { us: { ...us!, clusters } }, residency: { profiles: {} } }
     },
   })
 }

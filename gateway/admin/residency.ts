@@ -1,0 +1,27 @@
+import { Hono } from 'hono'
+import type { TenantRecord } from '../../tiers/control/tenant-store.ts'
+import { logChange } from './changes.ts'
+import type { AdminDeps, AdminEnv } from './env.ts'
+import { bodyOf } from './input.ts'
+import { assertThere, tenantNamed } from './named.ts'
+import { residencyChange } from './shapes.ts'
+import { tenantView } from './views.ts'
+
+/** `/admin/v1/tenants/{slug}/residency`: what a tenant is kept to. */
+export function residencyApi({ config, control, log }: AdminDeps) {
+  const app = new Hono<AdminEnv>()
+
+  app.patch('/:slug/residency', async (c) => {
+    const { reason, ...change } = await bodyOf(c, residencyChange)
+    const before = await tenantNamed(control, c)
+    assertThere(before)
+    const tenant = await control.setResidency(before.id, change)
+    const details = { from: keptTo(before), to: keptTo(tenant) }
+    logChange(log, c, { action: 'tenant.residency', tenant, reason, details })
+    return c.json(tenantView(tenant, config))
+  })
+
+  return app
+}
+
+const keptTo = ({ profile, pinned }: TenantRecord) => ({ profile, pinned })

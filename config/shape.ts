@@ -62,6 +62,12 @@ const clusterShape = z.strictObject({
     })
     .default({ shared: 100_000, schema: 2_000, database: 200 })
     .describe('how many tenants of each isolation model it takes'),
+  capacityBytes: count
+    .optional()
+    .describe(
+      'what its databases may come to; a move that would pass it is refused. PostgreSQL does not know its disk',
+    ),
+  movesMax: count.default(2).describe('moves that copy from it or to it at a time; others wait'),
 })
 
 const regionShape = z.strictObject({
@@ -180,6 +186,24 @@ export const configShape = z.strictObject({
       queueWaitMs: count.default(5_000),
       movingWaitMs: count.default(10_000).describe('how long a request waits for a tenant that is being moved'),
       connectTimeoutMs: count.default(5_000),
+    })
+    .prefault({}),
+  moves: z
+    .strictObject({
+      throttle: z
+        .union([
+          z.literal('off'),
+          z.strictObject({
+            ratioMax: z
+              .number()
+              .min(1)
+              .max(100)
+              .default(1.2)
+              .describe("how many times its latency at rest a server's may be while a move copies"),
+            partMin: z.number().min(0.01).max(1).default(0.05).describe('of its full speed a copy always has'),
+          }),
+        ])
+        .prefault({}),
     })
     .prefault({}),
   telemetry: z

@@ -2,7 +2,7 @@ import { Hono } from 'hono'
 import { streamSSE } from 'hono/streaming'
 import type { MovePlan } from '../../tiers/move/plan.ts'
 import { isFinal } from '../../tiers/move/states.ts'
-import type { Move } from '../../tiers/move/types.ts'
+import { type Move, NO_PROGRESS } from '../../tiers/move/types.ts'
 import { logChange } from './changes.ts'
 import type { AdminContext, AdminDeps, AdminEnv } from './env.ts'
 import { bodyOf, queryOf } from './input.ts'
@@ -91,7 +91,11 @@ export function moveView({
     ...move,
     from,
     to,
-    progress: { ...progress, etaS: isCopying ? Math.ceil(Math.max(0, rowsTotal - rows) / rowsPerSecond) : null },
+    progress: {
+      ...NO_PROGRESS,
+      ...progress,
+      etaS: isCopying ? Math.ceil(Math.max(0, rowsTotal - rows) / rowsPerSecond) : null,
+    },
     watchUntil: watchUntil?.toISOString() ?? null,
     createdAt: createdAt.toISOString(),
     updatedAt: updatedAt.toISOString(),

@@ -28,6 +28,8 @@ export interface MoveSettings {
   readonly watchPassMs: number
   /** How long a room that was left stays as it is, shut, so that gateways that hear of the move late are only sent on. */
   readonly quarantineMs: number
+  /** How much work a move does before it asks how the neighbours feel: what takes less time is over before the answer. */
+  readonly unpacedMs: number
   /** Of a copy, in rows per second; null for as fast as it goes. */
   readonly rowsPerSecondMax: number | null
 }
@@ -44,6 +46,7 @@ export const MOVE_SETTINGS: MoveSettings = {
   watchMs: 24 * 3_600_000,
   watchPassMs: 1_000,
   quarantineMs: 3_000,
+  unpacedMs: 500,
   rowsPerSecondMax: null,
 }
 

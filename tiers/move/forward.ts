@@ -4,6 +4,7 @@ import { copyRows } from './copy.ts'
 import { cutOver } from './cutover.ts'
 import { changeFence, Undrained } from './fence.ts'
 import { guardOf } from './generation.ts'
+import { type Pacer, UNPACED } from './pacer.ts'
 import { retreat } from './retreat.ts'
 import type { TableProof } from './types.ts'
 import { forgetDirty, verifyAll } from './verify.ts'
@@ -57,7 +58,8 @@ export async function copy(ctx: MoveContext): Promise<Outcome> {
       rows += chunkRows
       bytes += chunkBytes
       here += chunkRows
-      ctx.progress({ rows, bytes, rowsPerSecond: Math.round(here / ((performance.now() - started) / 1000)) })
+      const rowsPerSecond = Math.round(here / ((performance.now() - started) / 1000))
+      ctx.progress({ rows, bytes, rowsPerSecond })
     },
     async mayGoOn() {
       ctx.signal.throwIfAborted()
@@ -91,11 +93,16 @@ async function copiedBefore({ target }: MoveContext): Promise<{ rows: number; by
 export async function catchUp(ctx: MoveContext, flow: Flow): Promise<Outcome> {
   await retreat(flow)
   let passes = 0
-  for (;;) {
+  let left = Number.POSITIVE_INFINITY
+  for (let pacer = pacerOf(ctx, flow); ; ) {
     ctx.signal.throwIfAborted()
-    const pass = await applyPass(flow.source, flow.target, await ctx.tables())
+    const tables = await ctx.tables()
+    const pass = await pacer.paced(() => applyPass(flow.source, flow.target, tables))
     passes++
     ctx.progress({ lag: pass.notes, passes: ctx.move.progress.passes + passes })
+    // Who rests may be overtaken by the tenant's own writes: from then on each pass follows the last at once.
+    if (pass.notes > left / 2) pacer = UNPACED
+    left = pass.notes
     await ctx.hook('pass')
     if (pass.notes <= ctx.settings.lagMax) return { event: 'done' }
     if (ctx.asked() === 'abort') throw new Asked()
@@ -104,13 +111,18 @@ export async function catchUp(ctx: MoveContext, flow: Flow): Promise<Outcome> {
   }
 }
 
+/** The way back is taken in haste: it is not held back. */
+function pacerOf(ctx: MoveContext, flow: Flow): Pacer {
+  return flow === ctx ? ctx.pacer : UNPACED
+}
+
 /** A last pass, and under its snapshot every row of both sides. */
 export async function verify(ctx: MoveContext, flow: Flow): Promise<Outcome> {
   const tables = await ctx.tables()
   let proofs: TableProof[] = []
   await applyPass(flow.source, flow.target, tables, async () => {
     await ctx.hook('applied')
-    proofs = await verifyAll(flow.source, flow.target, tables)
+    proofs = await verifyAll(flow.source, flow.target, tables, pacerOf(ctx, flow))
   })
   await forgetDirty(flow.target)
   // What came in while the rows were hashed, so that the pause is not spent on it.

@@ -9,8 +9,10 @@ import { assertResidency, residencyFaults } from '../residency/faults.ts'
 import type { RoomMaker } from '../rooms/maker.ts'
 import type { TenantId } from '../types.ts'
 import { MOVE_SETTINGS, type MoveHook, type MoveSettings } from './context.ts'
+import { createGauges, openGauge } from './gauge.ts'
 import { type Destination, destinationOf, type MovePlan } from './plan.ts'
 import { assertNothingRefused, preflight } from './preflight.ts'
+import { openProbe } from './probe.ts'
 import { type MoveRunner, startRunner } from './runner.ts'
 import { isBeforeFlip, isFinal, type MoveState } from './states.ts'
 import { type MoveFilter, moveStore } from './store.ts'
@@ -71,6 +73,7 @@ export interface MovesOptions {
 const AT_ONCE = 4
 const POLL_MS = 500
 const FOLLOW_MS = 250
+const MEASURE_MS = 25
 
 export function createMoves(options: MovesOptions): Moves {
   const { config, tenants, makerOf } = options
@@ -86,6 +89,11 @@ export function createMoves(options: MovesOptions): Moves {
   const changes = new EventEmitter().setMaxListeners(0)
   const runners = new Set<MoveRunner>()
   const clusterOf = (name: string) => clusterNamed(config, name)
+  const limits = config.moves.throttle
+  const gauges =
+    limits === 'off'
+      ? null
+      : createGauges((cluster) => openGauge({ probe: openProbe(clusterOf(cluster)), limits, everyMs: MEASURE_MS }))
   const wake = () => {
     for (const runner of runners) runner.wake()
   }
@@ -204,6 +212,7 @@ export function createMoves(options: MovesOptions): Moves {
         keysOf: options.keysOf,
         clusterOf,
         mayReturn,
+        gauges,
         hook,
         atOnce: AT_ONCE,
         pollMs: POLL_MS,

@@ -27,13 +27,15 @@ export interface PacerOptions {
   readonly clusters: readonly string[]
   readonly gauges: Gauges
   readonly signal: AbortSignal
+  /** After each piece: what part of the full speed is held back. */
+  readonly onHeldBack?: (part: number) => void
   /** Of work that nothing is asked about: most tenants are small, and copied in less time than a measurement takes. */
   readonly freeMs: number
 }
 
 const REST_MAX_MS = 3_000
 
-export function openPacer({ clusters, gauges, signal, freeMs }: PacerOptions): Pacer {
+export function openPacer({ clusters, gauges, signal, freeMs, onHeldBack }: PacerOptions): Pacer {
   let taken: readonly ReturnType<Gauges['take']>[] = []
   let spentMs = 0
   const timed = async <T>(work: () => Promise<T>) => {
@@ -41,8 +43,10 @@ export function openPacer({ clusters, gauges, signal, freeMs }: PacerOptions): P
     const value = await work()
     const tookMs = performance.now() - started
     spentMs += tookMs
+    onHeldBack?.(heldBack())
     return { value, tookMs }
   }
+  const heldBack = () => 1 - Math.min(1, ...taken.map((t) => t.gauge.part()))
   return {
     async paced(work) {
       signal.throwIfAborted()
@@ -58,7 +62,7 @@ export function openPacer({ clusters, gauges, signal, freeMs }: PacerOptions): P
       await sleep(Math.min(REST_MAX_MS, tookMs * (1 / part - 1)), undefined, { signal }).catch(() => {})
       return value
     },
-    heldBack: () => 1 - Math.min(1, ...taken.map((t) => t.gauge.part())),
+    heldBack,
     async close() {
       await Promise.all(taken.map((t) => t.giveBack()))
       taken = []

@@ -6,14 +6,16 @@ import { reversed } from './backward.ts'
 import { type RoomSequence, type RoomTable, sequencesOf, tablesOf } from './catalogue.ts'
 import type { MoveContext, MoveHook, MoveSettings, Outcome } from './context.ts'
 import { Asked } from './forward.ts'
+import type { Gauges } from './gauge.ts'
 import { announce, heldBy } from './generation.ts'
-import { UNPACED } from './pacer.ts'
+import { openPacer, UNPACED } from './pacer.ts'
+import { keepProgress } from './progress.ts'
 import { retreat } from './retreat.ts'
 import { openSide } from './side.ts'
 import { isBeforeFlip, isFinal, type MoveEvent, next, onTakeover } from './states.ts'
 import { STEPS } from './steps.ts'
 import { type Lease, type MoveStore, Overtaken } from './store.ts'
-import type { Move, MoveProgress, MoveRequest } from './types.ts'
+import type { Move, MoveRequest } from './types.ts'
 import { Differs } from './verify.ts'
 
 export interface RunDeps {
@@ -25,6 +27,8 @@ export interface RunDeps {
   clusterOf(cluster: string): ClusterConfig
   /** Whether the tenant's residency lets it go back where it came from. */
   mayReturn(move: Move): Promise<boolean>
+  /** What holds moves back for their neighbours' sake; null where nothing does. */
+  readonly gauges: Gauges | null
   /** Whatever has changed of a move. */
   onChange(move: Move): void
   readonly hook?: MoveHook | undefined
@@ -49,8 +53,18 @@ const FAILURES_MAX = 5
 export async function runMove(deps: RunDeps, claimed: Move, lease: Lease, pulse: Pulse): Promise<void> {
   const { store, settings } = deps
   let move = claimed
-  let progress = move.progress
   let failures = 0
+  const progress = keepProgress(store, lease, move.progress, () => deps.onChange(move))
+  const pacer =
+    deps.gauges === null
+      ? UNPACED
+      : openPacer({
+          clusters: [move.from.placement.cluster, move.to.placement.cluster],
+          gauges: deps.gauges,
+          signal: pulse.signal,
+          freeMs: settings.unpacedMs,
+          onHeldBack: (part) => progress.change({ throttled: Math.round(part * 100) / 100 }),
+        })
   const side = (placement: Move['from']['placement']) =>
     openSide({
       placement,
@@ -75,7 +89,7 @@ export async function runMove(deps: RunDeps, claimed: Move, lease: Lease, pulse:
       target,
       makerOf: deps.makerOf,
       keysOf: deps.keysOf,
-      pacer: UNPACED,
+      pacer,
       mayReturn: () => deps.mayReturn(move),
       tables() {
         tables ??= told().then(async (s) => tablesOf(await s.client(), s.placement.schema))
@@ -85,10 +99,7 @@ export async function runMove(deps: RunDeps, claimed: Move, lease: Lease, pulse:
         sequences ??= told().then(async (s) => sequencesOf(await s.client(), s.placement.schema))
         return sequences
       },
-      progress(change: Partial<MoveProgress>) {
-        progress = { ...progress, ...change }
-        deps.onChange({ ...move, progress })
-      },
+      progress: progress.change,
       asked: pulse.asked,
       signal: pulse.signal,
       hook: async (point) => deps.hook?.(point, { ...ctx, move }),
@@ -100,7 +111,9 @@ export async function runMove(deps: RunDeps, claimed: Move, lease: Lease, pulse:
     if (to === null) throw new Error(`nothing leads out of ${move.state} by ${event}`)
     const isAnswer = move.state === 'watching' || event === 'given_up'
     if (isAnswer) pulse.answered()
-    const patch = { progress, ...outcome.patch, ...(isAnswer ? { request: null } : {}) }
+    progress.change({ throttled: 0 })
+    await progress.settled()
+    const patch = { progress: progress.now, ...outcome.patch, ...(isAnswer ? { request: null } : {}) }
     if (outcome.flipped) {
       await store.patch(lease, patch)
       move = (await store.get(move.id))!
@@ -152,6 +165,8 @@ export async function runMove(deps: RunDeps, claimed: Move, lease: Lease, pulse:
         // What an attempt left running on these connections must not go on beside the next one.
         // After a flip the placements are others: their epochs are what the fences are asked by.
         if (event === 'postponed' || outcome.flipped) await renew()
+        // Nobody is measured for the hours that it is watched.
+        if (!isBeforeFlip(move.state)) await pacer.close()
       }
       if (waitMs > 0 && event === 'again') await pause(waitMs, pulse.signal)
       if (waitMs > 0 && event === 'postponed') {
@@ -161,7 +176,7 @@ export async function runMove(deps: RunDeps, claimed: Move, lease: Lease, pulse:
       }
     }
   } finally {
-    await Promise.all([ctx.source.close(), ctx.target.close()])
+    await Promise.all([ctx.source.close(), ctx.target.close(), pacer.close(), progress.settled()])
   }
 }
 

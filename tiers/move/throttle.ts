@@ -32,6 +32,8 @@ export interface ThrottleState {
 
 export const REST_SAMPLES = 40
 export const WORK_SAMPLES = 800
+/** Where little is left to a move, what is measured is hardly its doing: that is looked at sooner. */
+export const HELD_SAMPLES = 200
 const BASELINE_SAMPLES = 3 * REST_SAMPLES
 const BATCH_SAMPLES = 20
 /** More than one in ten of a batch over the limit: not the one that any machine shows now and then. */
@@ -80,17 +82,18 @@ function rest(state: ThrottleState, latencyMs: number | null, { partMin }: Throt
 }
 
 function work(state: ThrottleState, latencyMs: number | null, limits: ThrottleLimits): ThrottleState {
+  const { partMin } = limits
   const limit = limitMs(state, limits)
   const isSlow = latencyMs === null || limit === null || latencyMs > limit
   const measured = state.measured + 1
   const [seen, slow] = [state.seen + 1, state.slow + (isSlow ? 1 : 0)]
   // Not at the end of the batch only: on a server that stands still twenty measurements take long.
-  if (slow > SLOW_MAX) return after({ ...state, measured, part: Math.max(limits.partMin, state.part * DECREASE) })
-  if (seen >= BATCH_SAMPLES) return after({ ...state, measured, part: Math.min(1, state.part + INCREASE) })
+  if (slow > SLOW_MAX) return after({ ...state, measured, part: Math.max(partMin, state.part * DECREASE) }, partMin)
+  if (seen >= BATCH_SAMPLES) return after({ ...state, measured, part: Math.min(1, state.part + INCREASE) }, partMin)
   return { ...state, measured, seen, slow }
 }
 
-function after(state: ThrottleState): ThrottleState {
-  const isRestDue = state.measured >= WORK_SAMPLES
+function after(state: ThrottleState, partMin: number): ThrottleState {
+  const isRestDue = state.measured >= (state.part > partMin ? WORK_SAMPLES : HELD_SAMPLES)
   return { ...state, seen: 0, slow: 0, ...(isRestDue ? { phase: 'resting', measured: 0 } : {}) }
 }

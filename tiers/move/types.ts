@@ -18,6 +18,8 @@ export interface MoveProgress {
   readonly lag: number
   /** Catch-up passes. */
   readonly passes: number
+  /** The part of the full speed that is held back for the neighbours' sake: 0 to under 1. */
+  readonly throttled: number
 }
 
 /** One table, hashed on both sides. */
@@ -66,4 +68,12 @@ export interface Move {
   readonly endedAt: Date | null
 }
 
-export const NO_PROGRESS: MoveProgress = { rowsTotal: 0, rows: 0, bytes: 0, rowsPerSecond: 0, lag: 0, passes: 0 }
+export const NO_PROGRESS: MoveProgress = {
+  rowsTotal: 0,
+  rows: 0,
+  bytes: 0,
+  rowsPerSecond: 0,
+  lag: 0,
+  passes: 0,
+  throttled: 0,
+}

@@ -2,6 +2,8 @@ import { quoteIdent } from '../quote.ts'
 import { rowOf } from './apply.ts'
 import type { RoomTable } from './catalogue.ts'
 import type { MoverClient } from './mover-client.ts'
+import { type Pacer, UNPACED } from './pacer.ts'
+import { after, boundary, upTo } from './ranges.ts'
 import { beginRead, type Side } from './side.ts'
 import { DIRTY } from './staging.ts'
 import type { TableProof } from './types.ts'
@@ -17,22 +19,34 @@ export class Differs extends Error {
 }
 
 const NAMED_MAX = 5
+/** One piece of a table: its hash is a few hundredths of a second of a server's time. */
+const PIECE_ROWS = 50_000
+const PIECE_ROWS_MIN = 2_000
 
 /**
  * Hashes every row of the tenant on both sides and compares, table by table. It looks for rows by the tenant alone, not by
- * what the copy enumerated. To be called while the snapshot of a pass is open at the source and committed at the target.
+ * what the copy enumerated, and each side by its own order. To be called while the snapshot of a pass is open at the source
+ * and committed at the target.
  *
  * @returns the proof, for the certificate
  * @throws Differs naming tables and keys; also where there is nothing to compare
  */
-export async function verifyAll(source: Side, target: Side, tables: readonly RoomTable[]): Promise<TableProof[]> {
+export async function verifyAll(
+  source: Side,
+  target: Side,
+  tables: readonly RoomTable[],
+  pacer: Pacer = UNPACED,
+): Promise<TableProof[]> {
   if (tables.length === 0) throw new Differs(['the room has no tables'])
   const [from, to] = await Promise.all([source.client(), target.client()])
   return to.transaction(beginRead(target), async () => {
     const proofs: TableProof[] = []
     const differences: string[] = []
     for (const table of tables) {
-      const [here, there] = await Promise.all([hashOf(from, source, table), hashOf(to, target, table)])
+      const [here, there] = await Promise.all([
+        hashOfAll(from, source, table, pacer),
+        hashOfAll(to, target, table, pacer),
+      ])
       proofs.push({ table: table.name, rows: here.rows, source: here.hash, target: there.hash })
       if (here.rows === there.rows && here.hash === there.hash) continue
       differences.push(...(await nameDifferences(from, to, source, target, table)))
@@ -69,7 +83,10 @@ export async function verifyDirty(
   await from.transaction(beginRead(source), () =>
     to.transaction(beginRead(target), async () => {
       for (const { table, keys } of some) {
-        const [here, there] = await Promise.all([hashOf(from, source, table, keys), hashOf(to, target, table, keys)])
+        const [here, there] = await Promise.all([
+          hashOfKeys(from, source, table, keys),
+          hashOfKeys(to, target, table, keys),
+        ])
         if (here.rows !== there.rows || here.hash !== there.hash)
           differences.push(`${table.name}: changed while it was moved`)
       }
@@ -92,19 +109,54 @@ function rowText(table: RoomTable): string {
     .join(', ')})::text`
 }
 
-async function hashOf(client: MoverClient, side: Side, table: RoomTable, keys?: string) {
-  const chosen =
-    keys === undefined
-      ? `${side.table(table.name)} t where t.tenant_id = '${side.tenant}'`
-      : `(select distinct key from jsonb_array_elements($1::jsonb) k(key)) k
-         cross join lateral ${rowOf(side, table, 'k.key')} t`
+interface Hash {
+  readonly rows: number
+  /** Two sums. */
+  readonly hash: string
+}
+
+/** The whole table, in pieces between which the neighbours have their turn. The last piece has no end. */
+async function hashOfAll(client: MoverClient, side: Side, table: RoomTable, pacer: Pacer): Promise<Hash> {
+  let sum: Hash = { rows: 0, hash: '0:0' }
+  let last: string[] | null = null
+  for (;;) {
+    const bounds: string[] = [`tenant_id = '${side.tenant}'`, ...(last === null ? [] : [after(table, last)])]
+    const { piece, end }: { piece: Hash; end: string[] | null } = await pacer.paced(async (part) => {
+      const limit = Math.max(PIECE_ROWS_MIN, Math.floor(part * PIECE_ROWS))
+      const end = await boundary(client, side, table, bounds, limit)
+      const within = [...bounds, ...(end === null ? [] : [upTo(table, end)])]
+      return { piece: await hashOf(client, table, `${side.table(table.name)} t where ${within.join(' and ')}`), end }
+    })
+    sum = { rows: sum.rows + piece.rows, hash: added(sum.hash, piece.hash) }
+    if (end === null) return sum
+    last = end
+  }
+}
+
+function added(a: string, b: string): string {
+  const [x, y] = [a.split(':'), b.split(':')]
+  return x.map((part, i) => BigInt(part) + BigInt(y[i]!)).join(':')
+}
+
+function hashOfKeys(client: MoverClient, side: Side, table: RoomTable, keys: string): Promise<Hash> {
+  const chosen = `(select distinct key from jsonb_array_elements($1::jsonb) k(key)) k
+    cross join lateral ${rowOf(side, table, 'k.key')} t`
+  return hashOf(client, table, chosen, [keys])
+}
+
+async function hashOf(
+  client: MoverClient,
+  table: RoomTable,
+  chosen: string,
+  params: readonly string[] = [],
+): Promise<Hash> {
   // The sum does not depend on the order; two halves of an MD5 are enough against chance, and nobody chooses the rows.
-  const [row] = await client.query<{ rows: number; hash: string }>(
+  const [row] = await client.query<Hash & Record<string, unknown>>(
     `select count(*)::float8 as rows,
        coalesce(sum(('x' || substr(h, 1, 16))::bit(64)::bigint::numeric), 0) || ':'
          || coalesce(sum(('x' || substr(h, 17, 16))::bit(64)::bigint::numeric), 0) as hash
      from (select md5(${rowText(table)}) as h from ${chosen} offset 0) hashed`,
-    keys === undefined ? [] : [keys],
+    params,
   )
   return row!
 }

@@ -72,6 +72,10 @@ export const schemas = {
       rowsPerSecond: count,
       lag: { ...count, description: 'Changes at the source that are not at the target yet.' },
       passes: count,
+      throttled: {
+        type: 'number',
+        description: 'The part of its full speed that the neighbours do not leave it: 0 to 1.',
+      },
       etaS: nullable(count),
     }),
     reason: nullable(text),

@@ -105,8 +105,13 @@ async function follow({ terminal }: Cli, admin: AdminClient, first: MoveView, to
   try {
     for (let move = first; ; ) {
       const { rows, rowsTotal, rowsPerSecond, lag, etaS } = move.progress
+      const slow = throttled(move) ? `, ${throttled(move)}` : ''
       const eta = etaS === null ? '' : `, ${etaS} s left`
-      bar.show(Math.min(rows, rowsTotal), rowsTotal, `${move.state} ${rowsPerSecond} rows/s, ${lag} behind${eta}`)
+      bar.show(
+        Math.min(rows, rowsTotal),
+        rowsTotal,
+        `${move.state} ${rowsPerSecond} rows/s, ${lag} behind${slow}${eta}`,
+      )
       if (move.endedAt !== null || (!toTheEnd && SETTLED.has(move.state))) return move
       await new Promise((resolve) => setTimeout(resolve, FOLLOW_MS))
       move = await admin.call<MoveView>('GET', `/moves/${segment(move.id)}`)
@@ -118,6 +123,9 @@ async function follow({ terminal }: Cli, admin: AdminClient, first: MoveView, to
 
 const placeOf = ({ tier, region, placement }: MoveView['from']) =>
   `${tier} (${placement.isolation}) ${region}/${placement.cluster}`
+/** Less than a twentieth is not worth a word. */
+const throttled = ({ progress }: MoveView) =>
+  progress.throttled >= 0.05 ? `throttled ${Math.round(progress.throttled * 100)} %` : null
 const pause = (m: MoveView) => (m.pauseMs === null ? null : `${Math.round(m.pauseMs)} ms`)
 
 function show({ terminal }: Cli, move: MoveView): void {
@@ -134,6 +142,7 @@ function show({ terminal }: Cli, move: MoveView): void {
       to: placeOf(to),
       rows: `${progress.rows} of about ${progress.rowsTotal}`,
       behind: `${progress.lag} changes`,
+      speed: throttled(move),
       pause: pause(move),
       attempts,
       reason,

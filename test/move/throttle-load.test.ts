@@ -1,0 +1,88 @@
+import postgres from 'postgres'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { MoveContext } from '../../tiers/move/context.ts'
+import { BUSY } from '../support/busy.ts'
+import type { TestSystem } from '../support/system.ts'
+import { waitUntil } from '../support/wait.ts'
+import { startTwoClusters } from './support/two-clusters.ts'
+
+const ROWS = 60_000
+
+let system: TestSystem
+beforeAll(async () => {
+  system = await startTwoClusters([{ slug: 'acme', tier: 'free', region: 'us' }], {
+    moveSettings: { unpacedMs: 0, watchPassMs: 200 },
+  })
+  const session = (await system.openTenants('us')).session('acme')
+  await session.execute({
+    text: `insert into "{room}".tags (name, color) select 'tag ' || i, repeat('x', 20) from generate_series(1, ${ROWS}) i`,
+    params: [],
+  })
+})
+afterAll(() => system?.close())
+
+/** A neighbour on the server of cluster us-1 who writes as much as it takes. */
+async function startNeighbour() {
+  const sql = postgres(system.servers.get('us')!.server.url('postgres'), { max: 6 })
+  await sql`create table noise (id bigint generated always as identity primary key, text text)`
+  let stopped = false
+  const all = Array.from({ length: 6 }, async () => {
+    while (!stopped) await sql`insert into noise (text) select md5(i::text) from generate_series(1, 20000) i`
+  })
+  return async () => {
+    stopped = true
+    await Promise.all(all)
+    await sql.end()
+  }
+}
+
+test('a copy is held back while its neighbours suffer, says so, and goes on at its speed when they do not', async () => {
+  const { moves } = system.control
+  const HUNG_MS = 30_000 * BUSY
+  let chunks = 0
+  const held: number[] = []
+  const runner = moves.run(async (point, { pacer, move }: MoveContext) => {
+    if (point !== 'chunk' || ++chunks < 6 || held.length > 0) return
+    held.push(pacer.heldBack())
+    const stop = await startNeighbour()
+    await waitUntil('the copy to be held back', () => pacer.heldBack() > 0.8, HUNG_MS)
+    held.push(pacer.heldBack())
+    // The next chunk is done under the load, and the move's row says it.
+    await pacer.paced(async (part) => held.push(part))
+    await stop()
+    await waitUntil('the copy to be let go', () => pacer.heldBack() < 0.5, HUNG_MS)
+    held.push(pacer.heldBack())
+    expect(move.state).toBe('copying')
+  })
+  const { id } = await moves.start({ tenant: 'acme', tier: 'pro', cluster: 'us-2', by: 'test' })
+  const said: number[] = []
+  for await (const move of moves.events(id)) {
+    said.push(move.progress.throttled)
+    if (move.state === 'watching' || move.endedAt !== null) break
+  }
+  expect(held).toHaveLength(4)
+  const [, under, part, after] = held as [number, number, number, number]
+  expect(under).toBeGreaterThan(0.8)
+  expect(part).toBeLessThan(0.5)
+  expect(after).toBeLessThan(0.5)
+  expect(Math.max(...said)).toBeGreaterThan(0)
+  const expected = { state: 'watching', progress: { rows: ROWS, throttled: 0 }, certificate: { rows: ROWS } }
+  expect(await moves.get(id)).toMatchObject(expected)
+  await runner.close()
+}, 600_000)
+
+test('a difference is found in whichever piece of a table it is', async () => {
+  const { moves } = system.control
+  const runner = moves.run(async (point, { target }) => {
+    if (point !== 'applied') return
+    const tags = system.control.makerOf(target.placement.cluster).admin(target.placement.database)
+    await tags.unsafe(`update ${target.table('tags')} set color = 'y' where name = 'tag ${ROWS}'`)
+  })
+  const { id } = await moves.start({ tenant: 'acme', tier: 'enterprise', by: 'test' })
+  const { state, reason } = await moves.reached(id, 'watching')
+  expect({ state, reason }).toMatchObject({
+    state: 'aborted',
+    reason: expect.stringMatching(/tags \(\d+\) is another/),
+  })
+  await runner.close()
+})

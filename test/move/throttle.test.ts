@@ -1,0 +1,180 @@
+import { describe, expect, test } from 'vitest'
+import { createGauges, type Gauge, openGauge } from '../../tiers/move/gauge.ts'
+import { openPacer } from '../../tiers/move/pacer.ts'
+import {
+  BEGINNING,
+  limitMs,
+  observe,
+  REST_SAMPLES,
+  type ThrottleState,
+  WORK_SAMPLES,
+} from '../../tiers/move/throttle.ts'
+import { waitUntil } from '../support/wait.ts'
+
+const LIMITS = { ratioMax: 1.2, partMin: 0.05 }
+const feed = (state: ThrottleState, latencies: readonly (number | null)[]) => {
+  const parts: number[] = []
+  let now = state
+  for (const ms of latencies) {
+    now = observe(now, ms, LIMITS)
+    if (now.part !== parts.at(-1)) parts.push(now.part)
+  }
+  return { now, parts }
+}
+const times = <T>(n: number, value: T): T[] => Array.from({ length: n }, () => value)
+const rested = feed(BEGINNING, times(REST_SAMPLES, 2)).now
+
+describe('what a move may take from its neighbours', () => {
+  test('nothing is decided before the server was measured at rest', () => {
+    expect(feed(BEGINNING, times(REST_SAMPLES - 1, 2)).now).toMatchObject({ phase: 'resting', part: BEGINNING.part })
+    expect(rested).toMatchObject({ phase: 'working', part: BEGINNING.part })
+    expect(limitMs(rested, LIMITS)).toBeCloseTo(2.9)
+  })
+
+  test('it falls while neighbours wait longer than they may, down to what a move always has, and rises again after', () => {
+    const suffering = feed(rested, times(60, 9))
+    expect(suffering.parts).toEqual(suffering.parts.toSorted((a, b) => b - a))
+    expect(suffering.now.part).toBe(LIMITS.partMin)
+    const well = feed(suffering.now, times(400, 2.5))
+    expect(well.parts).toEqual(well.parts.toSorted((a, b) => a - b))
+    expect(well.now.part).toBe(1)
+    // Down is quicker than up.
+    expect(suffering.parts.length).toBeLessThan(well.parts.length)
+  })
+
+  test('one slow answer in ten is what any machine shows, and holds nothing back', () => {
+    const now_and_then = Array.from({ length: 400 }, (_, i) => (i % 10 === 0 ? 50 : 2))
+    expect(feed(rested, now_and_then).now.part).toBe(1)
+    expect(
+      feed(
+        rested,
+        now_and_then.map((ms, i) => (i % 10 === 5 ? 50 : ms)),
+      ).now.part,
+    ).toBe(LIMITS.partMin)
+  })
+
+  test('a server that becomes busier by itself is not taken for our doing: the baseline is taken again at rest', () => {
+    const busier = feed(rested, times(WORK_SAMPLES + 1, 6)).now
+    expect(busier).toMatchObject({ phase: 'resting', part: LIMITS.partMin })
+    const again = feed(busier, times(3 * (REST_SAMPLES + WORK_SAMPLES), 6)).now
+    expect(again.part).toBe(1)
+  })
+
+  test('a server that does not answer suffers, and holds a move for ever neither at rest nor at work', () => {
+    expect(feed(rested, times(60, null)).now.part).toBe(LIMITS.partMin)
+    expect(feed(BEGINNING, times(3, null)).now).toMatchObject({ phase: 'working', part: LIMITS.partMin })
+  })
+})
+
+/** A gauge whose numbers a test sets. */
+function gaugeOf(part: number, resting = false) {
+  const state = { part, resting, working: 0, most: 0, closed: 0 }
+  let waiting: (() => void)[] = []
+  const gauge: Gauge = {
+    part: () => state.part,
+    isResting: () => state.resting,
+    enter() {
+      if (state.resting) throw new Error('somebody works while the server is measured at rest')
+      state.most = Math.max(state.most, ++state.working)
+      return () => {
+        state.working--
+      }
+    },
+    rested: () => new Promise((resolve) => waiting.push(resolve)),
+    async close() {
+      state.closed++
+    },
+  }
+  const setResting = (value: boolean) => {
+    state.resting = value
+    if (!value) for (const go of waiting.splice(0)) go()
+    waiting = []
+  }
+  return { state, gauge, setResting }
+}
+const pacerOf = (ends: Record<string, Gauge>, freeMs = 0, signal = new AbortController().signal) =>
+  openPacer({ clusters: Object.keys(ends), gauges: createGauges((c) => ends[c]!), signal, freeMs })
+
+describe('the turn that pieces of work wait for', () => {
+  test('a piece is as large as the worse of the two servers allows', async () => {
+    const [a, b] = [gaugeOf(0.8), gaugeOf(0.3)]
+    const pacer = pacerOf({ a: a.gauge, b: b.gauge })
+    expect(await pacer.paced(async (part) => part)).toBe(0.3)
+    expect(pacer.heldBack()).toBeCloseTo(0.7)
+    await pacer.close()
+    expect([a.state.closed, b.state.closed]).toEqual([1, 1])
+  })
+
+  test('nobody begins while one of the servers is measured at rest, and nothing is held while waiting', async () => {
+    const [a, b] = [gaugeOf(1), gaugeOf(1, true)]
+    const pacer = pacerOf({ a: a.gauge, b: b.gauge })
+    const order: string[] = []
+    const both = Promise.all([1, 2].map((n) => pacer.paced(async () => order.push(`piece ${n}`))))
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(a.state.working).toBe(0)
+    order.push('rested')
+    b.setResting(false)
+    await both
+    expect(order).toEqual(['rested', 'piece 1', 'piece 2'])
+  })
+
+  test('a piece that fails leaves the turn to others', async () => {
+    const a = gaugeOf(1)
+    const pacer = pacerOf({ a: a.gauge })
+    await expect(pacer.paced(() => Promise.reject(new Error('no')))).rejects.toThrow('no')
+    expect(a.state.working).toBe(0)
+  })
+
+  test('a small tenant is copied without a measurement', async () => {
+    const pacer = openPacer({
+      clusters: ['a'],
+      gauges: createGauges(() => expect.fail('a gauge was opened')),
+      signal: new AbortController().signal,
+      freeMs: 60_000,
+    })
+    expect(await pacer.paced(async (part) => part)).toBe(1)
+    expect(pacer.heldBack()).toBe(0)
+  })
+
+  test('a mover that closes waits for no rest', async () => {
+    const a = gaugeOf(1, true)
+    const stop = new AbortController()
+    const waiting = pacerOf({ a: a.gauge }, 0, stop.signal).paced(async () => {})
+    stop.abort(new Error('closing'))
+    await expect(waiting).rejects.toThrow('closing')
+  })
+
+  test('moves on one server share its gauge, which lives as long as one of them', async () => {
+    const a = gaugeOf(1)
+    let opened = 0
+    const gauges = createGauges(() => {
+      opened++
+      return a.gauge
+    })
+    const [one, two] = [gauges.take('a'), gauges.take('a')]
+    await one.giveBack()
+    expect([opened, a.state.closed]).toEqual([1, 0])
+    await two.giveBack()
+    expect(a.state.closed).toBe(1)
+  })
+})
+
+test('a baseline holds nothing that was measured while somebody worked', async () => {
+  let latency = 100
+  const states: ThrottleState[] = []
+  const gauge = openGauge({
+    probe: { sample: async () => latency, close: async () => {} },
+    limits: LIMITS,
+    everyMs: 0,
+    onState: (s) => states.push(s),
+  })
+  const leave = gauge.enter()
+  const seen = states.length
+  for (let i = 0; i < 5; i++) await new Promise((resolve) => setTimeout(resolve, 1))
+  expect(states.slice(seen)).toEqual([])
+  latency = 2
+  leave()
+  await waitUntil('the rest to be over', () => !gauge.isResting())
+  expect(Math.max(...states.find((s) => s.phase === 'working')!.baseline)).toBe(2)
+  await gauge.close()
+})

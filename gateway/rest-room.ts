@@ -4,11 +4,14 @@ import type { Tenants } from '../tiers/tenants.ts'
 import type { Claims, QueryResult, SqlQuery, Tenant } from '../tiers/types.ts'
 import type { GatewayEnv } from './edge/env.ts'
 import type { RestRoom } from './rest/app.ts'
-import { loadCatalogue } from './rest/catalogue/load.ts'
+import { loadCatalogue, SchemaMissing } from './rest/catalogue/load.ts'
 import type { Catalogue } from './rest/catalogue/types.ts'
 
 /** How soon the data API shows what a migration changed. */
 const CHECK_MS = 2_000
+
+const VERSION = `select tenancy.room_version($1) as version,
+  exists (select from pg_catalog.pg_namespace where nspname = $1::text) as here`
 
 interface RoomCatalogue {
   version: string
@@ -25,8 +28,9 @@ export function createRestRooms(tenants: Tenants<Record<string, unknown>>): (c: 
   const byVersion = new LRUCache<string, Promise<Catalogue>>({ max: 50 })
 
   const versionOf = async (tenant: Tenant): Promise<string> => {
-    const query = { text: 'select tenancy.room_version($1) as version', params: [tenant.placement!.schema] }
-    const { rows } = await tenants.session(tenant).execute(query, { readOnly: true })
+    const { schema } = tenant.placement!
+    const { rows } = await tenants.session(tenant).execute({ text: VERSION, params: [schema] }, { readOnly: true })
+    if (!rows[0]!.here) throw new SchemaMissing(schema)
     return String(rows[0]!.version)
   }
   const read = (tenant: Tenant, version: string): Promise<Catalogue> => {
@@ -46,13 +50,23 @@ export function createRestRooms(tenants: Tenants<Record<string, unknown>>): (c: 
     const version = await versionOf(tenant)
     const catalogue = read(tenant, version)
     byRoom.set(key, { version, catalogue, checkedAtMs: Date.now() })
+    catalogue.catch(() => byRoom.delete(key))
     return catalogue
   }
+  // The statement was sent on to where the tenant lives now, but the schema that it names is the one that was left. Or
+  // another tenant's was, whose reading of the same tables this one waited for.
+  const loadWherever = async (tenant: Tenant, triesLeft = 3): Promise<Catalogue> => {
+    try {
+      return await load(keyOf(tenant), tenant)
+    } catch (error) {
+      if (!(error instanceof SchemaMissing) || triesLeft === 0) throw error
+      return loadWherever(await tenants.find(tenant.id), triesLeft - 1)
+    }
+  }
   const catalogueOf = (tenant: Tenant): Promise<Catalogue> => {
-    const { cluster, database, schema } = tenant.placement!
-    const key = `${cluster}/${database}/${schema}`
+    const key = keyOf(tenant)
     const held = byRoom.get(key)
-    if (held === undefined) return load(key, tenant)
+    if (held === undefined) return loadWherever(tenant)
     if (Date.now() - held.checkedAtMs > CHECK_MS) {
       held.checkedAtMs = Date.now()
       // What is held stays right enough until the answer is there; a failure is asked about again next time.
@@ -82,4 +96,9 @@ export function createRestRooms(tenants: Tenants<Record<string, unknown>>): (c: 
       },
     }
   }
+}
+
+function keyOf({ placement }: Tenant): string {
+  const { cluster, database, schema } = placement!
+  return `${cluster}/${database}/${schema}`
 }

@@ -43,7 +43,9 @@ async function openTransaction(session: Awaited<ReturnType<typeof sessionOf>>, e
 const sessionOf = async () => (await system.openTenants('us')).session('acme')
 const rowsOf = async (email: string) =>
   (
-    await (await sessionOf()).execute({
+    await (
+      await sessionOf()
+    ).execute({
       text: `select email from "{room}".customers where email like $1`,
       params: [`${email}-%`],
     })
@@ -100,7 +102,9 @@ test('a move that no attempt gets through gives up and says why; the transaction
   // The move cannot end before the transaction has: capture is switched off when nobody is inside who still notes.
   await waitUntil('the end of the attempts', async () => (await moves.get(id)).state === 'aborting', 10_000 * BUSY)
   const { reason, attempts } = await moves.get(id)
-  expect(reason).toMatch(new RegExp(`^gave up after ${ATTEMPTS} attempts: a transaction of the tenant's ran for longer`))
+  expect(reason).toMatch(
+    new RegExp(`^gave up after ${ATTEMPTS} attempts: a transaction of the tenant's ran for longer`),
+  )
   expect(attempts).toBe(ATTEMPTS)
   const operations = load.operations()
   await expect.poll(load.operations, { timeout: 5_000 * BUSY }).toBeGreaterThan(operations + 50)

@@ -40,10 +40,7 @@ const WALK: readonly (readonly [from: Isolation, ...to: Isolation[]])[] = [
 test('from each model to each and back by a rollback, under load through HTTP and the interface: nothing is lost, no request fails', async () => {
   const { moves } = system.control
   const tenants = await system.openTenants('us')
-  const clients = [
-    interfaceClient(tenants, 'acme'),
-    httpClient(() => gateway.url, 'acme', system.keyOf('acme')),
-  ]
+  const clients = [interfaceClient(tenants, 'acme'), httpClient(() => gateway.url, 'acme', system.keyOf('acme'))]
   const load = await startLoadOn(tenants, 'acme', clients)
   const home = async () => (await system.control.tenant('acme')).placement!
   const go = async (isolation: Isolation): Promise<Move> => {

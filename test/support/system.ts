@@ -40,6 +40,8 @@ export interface TestSystemOptions {
   /** Changes the demo's configuration before it is resolved. */
   readonly configure?: (input: ConfigInput) => ConfigInput
   readonly moveSettings?: Partial<MoveSettings>
+  /** The control database has a server of its own, so that it can fail alone. */
+  readonly ownControlServer?: boolean
   /** Of the application; the demo's where left out. */
   readonly migrationsFolder?: string
 }
@@ -52,6 +54,8 @@ export interface TestSystem {
   /** Every secret of the configuration, by the name of its environment variable. */
   readonly env: Readonly<Record<string, string>>
   readonly servers: ReadonlyMap<TestRegion, TestPostgres>
+  /** Where the control database is: the first region's, or one of its own. */
+  readonly controlServer: TestPostgres
   readonly migrationsFolder: string
   /** The configuration of a region's gateway, with that region's credentials only. */
   gatewayConfig(region?: TestRegion): Config
@@ -77,13 +81,14 @@ export async function startTestSystem(options: TestSystemOptions = {}): Promise<
       regions.map(async (r): Promise<[TestRegion, TestPostgres]> => [r, await startTestPostgres(starting)]),
     ),
   )
-  const stopServers = () => Promise.all([...servers.values()].map((s) => s.stop()))
+  const controlServer = options.ownControlServer ? await startTestPostgres(starting) : servers.get(regions[0]!)!
+  const stopServers = () => Promise.all([...new Set([...servers.values(), controlServer])].map((s) => s.stop()))
   const undo: (() => Promise<unknown>)[] = [stopServers]
   const close = async () => {
     for (const step of undo.splice(0).reverse()) await step()
   }
   try {
-    const env = environmentOf(servers)
+    const env = environmentOf(servers, controlServer)
     const own = configure({
       ...input,
       regions: Object.fromEntries(regions.map((r) => [r, input.regions[r]!])),
@@ -111,6 +116,7 @@ export async function startTestSystem(options: TestSystemOptions = {}): Promise<
       control,
       env,
       servers,
+      controlServer,
       migrationsFolder,
       gatewayConfig,
       async openTenants(region) {
@@ -142,11 +148,13 @@ function profilesWithin(regions: readonly string[]) {
   return Object.fromEntries(all.filter(([, profile]) => profile.regions.every((r) => regions.includes(r))))
 }
 
-function environmentOf(servers: ReadonlyMap<TestRegion, TestPostgres>): Record<string, string> {
-  const first = servers.values().next().value!.server
+function environmentOf(
+  servers: ReadonlyMap<TestRegion, TestPostgres>,
+  { server: control }: TestPostgres,
+): Record<string, string> {
   const env: Record<string, string> = {
-    INNKEEPER_CONTROL_URL: first.url('innkeeper_control'),
-    INNKEEPER_DIRECTORY_URL: first.url('innkeeper_control', 'innkeeper_directory', 'reader-secret'),
+    INNKEEPER_CONTROL_URL: control.url('innkeeper_control'),
+    INNKEEPER_DIRECTORY_URL: control.url('innkeeper_control', 'innkeeper_directory', 'reader-secret'),
     INNKEEPER_ADMIN_TOKEN: randomBytes(24).toString('hex'),
     INNKEEPER_SIGNING_KEY: randomBytes(32).toString('base64'),
   }

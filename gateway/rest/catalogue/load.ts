@@ -43,11 +43,19 @@ interface KeyRow {
   columns: string[]
 }
 
+/** There is no such schema here: its tenant has moved since its place was read. */
+export class SchemaMissing extends Error {
+  constructor(schema: string) {
+    super(`there is no schema ${schema}`)
+  }
+}
+
 /**
  * Reads what one schema holds and the current role may see: tables and views, columns, keys, relationships.
  *
  * @param query runs a statement; it is called once
  * @param schema the schema's real name, not the placeholder
+ * @throws SchemaMissing, which an empty answer would hide: one schema's catalogue is kept for all that have the same tables
  * @returns a frozen description in which `tenant_id` does not occur, except where SQL has to name it
  */
 export async function loadCatalogue(
@@ -55,7 +63,8 @@ export async function loadCatalogue(
   schema: string,
 ): Promise<Catalogue> {
   const { rows } = await query({ text: CATALOGUE_SQL, params: [schema] })
-  const row = rows[0] as Record<'tables' | 'columns' | 'keys' | 'foreign_keys', string>
+  const row = rows[0] as Record<'tables' | 'columns' | 'keys' | 'foreign_keys', string> & { readonly here: boolean }
+  if (!row.here) throw new SchemaMissing(schema)
   const columns = Map.groupBy(JSON.parse(row.columns) as ColumnRow[], (column) => column.table)
   const keys = Map.groupBy(JSON.parse(row.keys) as KeyRow[], (key) => key.table)
   const tables = new Map<string, Table>()

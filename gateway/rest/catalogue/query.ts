@@ -89,4 +89,5 @@ select
     from pg_catalog.pg_constraint k
     join relation r on r.oid = k.conrelid
     join relation f on f.oid = k.confrelid
-    where k.contype = 'f')::text as foreign_keys`
+    where k.contype = 'f')::text as foreign_keys,
+  exists (select from pg_catalog.pg_namespace where nspname = $1::text) as here`

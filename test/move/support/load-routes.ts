@@ -26,14 +26,20 @@ app.post('/load/transfer', async (c) => {
   await c.var.db.transaction(async (db) => {
     for (const [i, name] of [from, to].sort().entries()) {
       if (i > 0 && holdMs > 0) await sleep(holdMs)
-      await db.update(tags).set({ color: plus(from === to ? 0 : name === from ? -1 : 1) }).where(eq(tags.name, name))
+      await db
+        .update(tags)
+        .set({ color: plus(from === to ? 0 : name === from ? -1 : 1) })
+        .where(eq(tags.name, name))
     }
   })
   return c.body(null, 204)
 })
 
 app.post('/load/count', async (c) => {
-  await c.var.db.update(tags).set({ color: plus(1) }).where(eq(tags.name, 'counter'))
+  await c.var.db
+    .update(tags)
+    .set({ color: plus(1) })
+    .where(eq(tags.name, 'counter'))
   return c.body(null, 204)
 })
 

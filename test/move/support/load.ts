@@ -161,10 +161,9 @@ export async function startLoadOn(
     count(c),
   ])
   const look = async () => {
-    const rows = await run(
-      `select email, count(*)::int as n from "{room}".customers where email like $1 group by 1`,
-      [`${tag}-%`],
-    )
+    const rows = await run(`select email, count(*)::int as n from "{room}".customers where email like $1 group by 1`, [
+      `${tag}-%`,
+    ])
     const here = new Map(rows.map((r) => [r.email as string, Number(r.n)]))
     for (const [email, n] of here) if (n !== 1) anomalies.push(`${email} is there ${n} times`)
     for (const email of appended.acknowledged) if (!here.has(email)) anomalies.push(`${email} is lost`)

@@ -1,6 +1,7 @@
 export { type AppEnv, type AppTenant, type AppUser, defineRoutes } from './app-env.ts'
 export { defineConfig } from './define.ts'
 export type { RegionPeering } from './peering.ts'
+export { type PostgresHost, type PostgresUrl, parsePostgresUrl, type SessionTarget } from './postgres-url.ts'
 export type { ResidencyProfile } from './residency.ts'
 export {
   type ClusterConfig,
@@ -13,3 +14,4 @@ export {
 export { type Secret, secret } from './secret.ts'
 export type { AwayPolicy, ConfigInput, IdentifyStrategy, JwtConfig, Limits, TierConfig } from './shape.ts'
 export { isReferenceTable, ROOM_SCHEMA, referenceTable, room, tenantTable } from './tenant-table.ts'
+export type { TlsIdentity, TlsSettings } from './tls.ts'

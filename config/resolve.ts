@@ -1,12 +1,16 @@
 import { type RegionPeering, readPeering, regionOfKey } from './peering.ts'
+import { parsePostgresUrl } from './postgres-url.ts'
 import type { Read } from './read.ts'
 import { residencyFaults } from './residency.ts'
-import { configShape, type ParsedConfig } from './shape.ts'
+import { configShape, type JwtConfig, type ParsedConfig } from './shape.ts'
+import { type ReadPem, readIdentity, readPem, type TlsIdentity, type TlsSettings } from './tls.ts'
 
 /** Which process is being configured: it decides which credentials are read at all. */
 export type ProcessRole = { readonly kind: 'gateway'; readonly region: string } | { readonly kind: 'control' }
 
-export interface ClusterConfig extends Omit<ParsedConfig['regions'][string]['clusters'][string], 'url' | 'adminUrl'> {
+export interface ClusterConfig
+  extends Omit<ParsedConfig['regions'][string]['clusters'][string], 'url' | 'adminUrl' | 'tls' | 'caFile'>,
+    TlsSettings {
   readonly name: string
   readonly region: string
   /** Of the application role. */
@@ -21,18 +25,25 @@ export interface RegionConfig {
   /** Where the gateways of other regions send what they forward. */
   readonly peerUrl: string
   readonly peering: RegionPeering
+  /** The authorities that are believed there, as PEM; null for those of the runtime. */
+  readonly peerCa: string | null
   /** Null for a region that this process holds no credentials of. */
   readonly secrets: {
     readonly key: Buffer
     readonly keyPrevious: Buffer | null
     readonly redisUrl: string | null
+    /** The authorities that the region's own servers are believed by, as PEM. */
+    readonly ca: string | null
     readonly clusters: ReadonlyMap<string, ClusterConfig>
   } | null
 }
 
-export interface Config extends Omit<ParsedConfig, 'control' | 'admin' | 'regions' | 'defaultTier'> {
+type Resolved = 'control' | 'admin' | 'regions' | 'defaultTier' | 'http' | 'jwt' | 'telemetry'
+
+export interface Config extends Omit<ParsedConfig, Resolved> {
   readonly role: ProcessRole
   readonly controlUrl: string
+  readonly controlTls: TlsSettings
   /** The URL that gateways read the directory by, where it is not the control plane's own; only there, to make its role. */
   readonly directoryReaderUrl: string | null
   /** Where the control plane stands; null where it is not said. */
@@ -44,7 +55,11 @@ export interface Config extends Omit<ParsedConfig, 'control' | 'admin' | 'region
     readonly host: string
     readonly port: number
     readonly allowedHosts: readonly string[]
+    readonly tls: TlsIdentity | null
   }
+  readonly http: Omit<ParsedConfig['http'], 'tls'> & { readonly tls?: TlsIdentity | null }
+  readonly jwt: readonly JwtConfig[]
+  readonly telemetry: Omit<ParsedConfig['telemetry'], 'caFile'> & { readonly ca?: string | null }
   readonly regions: ReadonlyMap<string, RegionConfig>
   readonly defaultTier: string
 }
@@ -107,6 +122,13 @@ export function resolveConfig(
     if (fault !== null) faults.push({ where: ref.env, what: fault })
     return value
   }
+  const pem: ReadPem = (where, path, kind = 'certificate') => {
+    if (path === undefined) return null
+    const found = readPem(path, kind)
+    if ('pem' in found) return found.pem
+    faults.push({ where, what: found.fault })
+    return null
+  }
 
   const regions = new Map<string, RegionConfig>()
   for (const [name, region] of Object.entries(raw.regions)) {
@@ -123,7 +145,9 @@ export function resolveConfig(
       url: region.url.replace(/\/+$/, ''),
       peerUrl: (region.peerUrl ?? region.url).replace(/\/+$/, ''),
       peering,
-      secrets: mine ? readRegion(name, region, role, read) : null,
+      peerCa:
+        role.kind === 'gateway' && role.region !== name ? pem(`regions.${name}.peerCaFile`, region.peerCaFile) : null,
+      secrets: mine ? readRegion(name, region, role, read, pem) : null,
     })
   }
   const controlRef = role.kind === 'control' ? raw.control.url : (raw.control.readUrl ?? raw.control.url)
@@ -135,31 +159,50 @@ export function resolveConfig(
       ? Buffer.from(read('control.signingKey', raw.control.signingKey, keyBytes), 'base64')
       : null
   const token = role.kind === 'control' ? read('admin.token', raw.admin.token, longEnough) : null
+  const controlTls = { tls: raw.control.tls, ca: pem('control.caFile', raw.control.caFile) }
+  const isGateway = role.kind === 'gateway'
+  const adminTls = isGateway ? null : readIdentity('admin.tls', raw.admin.tls, pem)
+  const httpTls = isGateway ? readIdentity('http.tls', raw.http.tls, pem) : null
+  const jwt = raw.jwt.map((j, i) => ({ ...j, ca: isGateway ? pem(`jwt.${i}.caFile`, j.caFile) : null }))
+  const { caFile: otlpCaFile, ...telemetry } = raw.telemetry
+  const otlpCa = pem('telemetry.caFile', otlpCaFile)
   if (faults.length > 0) throw new ConfigError(faults)
   const { control: _control, regions: _regions, admin, defaultTier, ...rest } = raw
   return Object.freeze({
     ...rest,
     role,
     controlUrl,
+    controlTls,
     directoryReaderUrl,
     controlRegion: raw.control.region ?? null,
     signingKey,
-    admin: { ...admin, token },
+    admin: { ...admin, token, tls: adminTls },
+    http: { ...raw.http, tls: httpTls },
+    jwt,
+    telemetry: { ...telemetry, ca: otlpCa },
     regions,
     defaultTier: defaultTier ?? Object.keys(raw.tiers)[0]!,
   })
 }
 
-function readRegion(name: string, region: ParsedConfig['regions'][string], role: ProcessRole, read: Read) {
+function readRegion(
+  name: string,
+  region: ParsedConfig['regions'][string],
+  role: ProcessRole,
+  read: Read,
+  pem: ReadPem,
+) {
   const at = `regions.${name}`
+  const ca = pem(`${at}.caFile`, region.caFile)
   const key = read(`${at}.key`, region.key, keyBytes)
   const clusters = new Map<string, ClusterConfig>()
-  for (const [clusterName, cluster] of Object.entries(region.clusters)) {
+  for (const [clusterName, { caFile, ...cluster }] of Object.entries(region.clusters)) {
     const place = `${at}.clusters.${clusterName}`
     clusters.set(clusterName, {
       ...cluster,
       name: clusterName,
       region: name,
+      ca: pem(`${place}.caFile`, caFile) ?? ca,
       url: read(`${place}.url`, cluster.url, postgresUrl),
       adminUrl: role.kind === 'control' ? read(`${place}.adminUrl`, cluster.adminUrl, postgresUrl) : null,
     })
@@ -170,6 +213,7 @@ function readRegion(name: string, region: ParsedConfig['regions'][string], role:
       ? Buffer.from(read(`${at}.keyPrevious`, region.keyPrevious, keyBytes), 'base64')
       : null,
     redisUrl: region.redisUrl ? read(`${at}.redisUrl`, region.redisUrl, redisUrl) : null,
+    ca,
     clusters,
   }
 }
@@ -219,9 +263,12 @@ function crossChecks(raw: ParsedConfig, role: ProcessRole): ConfigFault[] {
 }
 
 function postgresUrl(value: string): string | null {
-  if (!URL.canParse(value)) return 'is not a URL; write postgres://user:password@host:port/database'
-  const { protocol } = new URL(value)
-  return protocol === 'postgres:' || protocol === 'postgresql:' ? null : `starts with ${protocol}, not postgres:`
+  try {
+    parsePostgresUrl(value)
+    return null
+  } catch (error) {
+    return (error as Error).message
+  }
 }
 
 function redisUrl(value: string): string | null {

@@ -39,8 +39,20 @@ const tierShape = z.strictObject({
   limits: limitsShape.default(() => limitsShape.parse({})),
 })
 
+const tls = z
+  .enum(['off', 'verify-full'])
+  .default('off')
+  .describe('verify-full: encrypted, certificate and name verified')
+const caFile = z.string().min(1).optional().describe('PEM: the authorities believed in place of those of the runtime')
+const identity = z
+  .strictObject({ certFile: z.string().min(1), keyFile: z.string().min(1) })
+  .optional()
+  .describe('PEM: listens by https with it; left out behind a proxy that ends TLS')
+
 const clusterShape = z.strictObject({
-  url: secretRef.describe('postgres:// URL of the application role; used by gateways of its region'),
+  url: secretRef.describe(
+    'postgres:// URL of the application role, used by gateways of its region; it may name several hosts',
+  ),
   adminUrl: secretRef.describe(
     'postgres:// URL of a role that may create roles and databases; used by the control plane',
   ),
@@ -48,7 +60,8 @@ const clusterShape = z.strictObject({
   connectionsMax: count.default(40).describe('connections one gateway process opens to this cluster, at the most'),
   preparedStatements: z.boolean().default(true).describe('false behind PgBouncer before 1.21'),
   statementsPerConnectionMax: count.default(200),
-  tls: z.enum(['off', 'verify-full']).default('off'),
+  tls,
+  caFile,
   storageEncrypted: z.boolean().default(false).describe('the operator states that its disks and backups are encrypted'),
   backups: z
     .array(z.strictObject({ region: name, retentionDays: count }))
@@ -87,6 +100,8 @@ const regionShape = z.strictObject({
     .optional()
     .describe('without it nothing is forwarded to or from the region'),
   redisUrl: secretRef.optional().describe('Redis of this region; without it each gateway caches for itself'),
+  caFile: caFile.describe("PEM: the authorities believed for the region's Redis, and for clusters without their own"),
+  peerCaFile: caFile.describe('PEM: the authorities that gateways of other regions believe for `peerUrl`'),
   clusters: z.record(name, clusterShape).refine((c) => Object.keys(c).length > 0, 'a region needs a cluster'),
 })
 
@@ -96,6 +111,7 @@ const jwtShape = z.strictObject({
   issuer: z.string().min(1),
   audience: z.string().min(1),
   jwksUrl: z.url(),
+  caFile,
   algorithms: z
     .array(z.enum(['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA']))
     .min(1)
@@ -110,6 +126,8 @@ export const configShape = z.strictObject({
   control: z.strictObject({
     url: secretRef.describe('postgres:// URL of the control database, for the control plane'),
     readUrl: secretRef.optional().describe('the same for gateways: a role that may only read the directory'),
+    tls,
+    caFile,
     region: name
       .optional()
       .describe('where the control plane stands; without it no operator sees rows of a tenant that is kept to regions'),
@@ -126,6 +144,7 @@ export const configShape = z.strictObject({
         .array(z.string().min(1))
         .default([])
         .describe('host names, beside localhost and addresses, by which the admin API may be called'),
+      tls: identity,
     })
     .prefault({}),
   regions: z.record(name, regionShape).refine((r) => Object.keys(r).length > 0, 'name at least one region'),
@@ -152,6 +171,7 @@ export const configShape = z.strictObject({
       requestTimeoutMs: count.default(60_000),
       headersTimeoutMs: count.default(15_000),
       drainMs: count.default(7_000).describe('how long a shutdown waits for requests under way'),
+      tls: identity,
     })
     .prefault({}),
   peering: z
@@ -209,6 +229,7 @@ export const configShape = z.strictObject({
   telemetry: z
     .strictObject({
       otlpUrl: z.url().optional().describe('OTLP over HTTP, the base: http://collector:4318'),
+      caFile,
       traceRatio: z.number().min(0).max(1).default(1),
       tenantLabelsMax: count.default(1_000).describe('tenants with a metric label of their own; the rest are `other`'),
       logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
@@ -221,5 +242,6 @@ export type ParsedConfig = z.output<typeof configShape>
 export type Limits = z.output<typeof limitsShape>
 export type AwayPolicy = z.output<typeof awayShape>
 export type TierConfig = z.output<typeof tierShape>
-export type JwtConfig = z.output<typeof jwtShape>
+/** With the authorities that its `caFile` held, once a configuration is resolved. */
+export type JwtConfig = z.output<typeof jwtShape> & { readonly ca?: string | null }
 export type IdentifyStrategy = z.output<typeof strategy>

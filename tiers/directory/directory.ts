@@ -1,11 +1,11 @@
 import type { Redis } from 'ioredis'
-import postgres from 'postgres'
 import type { Config } from '../../config/index.ts'
 import { startFeed } from '../cache/feed.ts'
 import { LoadingCache, type Versioned } from '../cache/loading-cache.ts'
 import { createReach, RECONNECT_S } from '../cache/reach.ts'
 import { redisLayer, type SharedCache } from '../cache/redis-layer.ts'
 import { InnkeeperError } from '../errors.ts'
+import { openLink } from '../pg/link.ts'
 import { isSlug } from '../slug.ts'
 import { NO_OBSERVER, type TiersObserver } from '../telemetry.ts'
 import type { Tenant, TenantId } from '../types.ts'
@@ -29,14 +29,18 @@ export interface DirectoryOptions {
  */
 export function openDirectory({ config, redis, observer = NO_OBSERVER }: DirectoryOptions): Directory & TenantList {
   const { directory: settings } = config
-  const sql = postgres(config.controlUrl, {
-    max: 4,
-    connect_timeout: 2,
-    backoff: () => RECONNECT_S,
-    // A notice is not an event for a reader.
-    onnotice: () => {},
-    connection: { application_name: 'innkeeper-directory' },
-  })
+  const link = openLink(
+    { url: config.controlUrl, ...config.controlTls },
+    {
+      applicationName: 'innkeeper-directory',
+      max: 4,
+      connectTimeoutMs: 2_000,
+      backoffS: RECONNECT_S,
+      isWatching: true,
+      hasTextArraysOnly: true,
+    },
+  )
+  const { sql } = link
   const source = directorySource(sql)
   const reach = createReach({ timeoutMs: LOOKUP_TIMEOUT_MS, downForMs: () => feed.disconnectedForMs() })
   const shared = redis ? sharedCache(config, redis, observer) : null
@@ -140,7 +144,7 @@ export function openDirectory({ config, redis, observer = NO_OBSERVER }: Directo
       await feed.close()
       await persistence?.close()
       shared?.close()
-      await sql.end({ timeout: 1 })
+      await link.close(1)
     },
   }
 }

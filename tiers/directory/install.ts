@@ -1,5 +1,7 @@
 import { fileURLToPath } from 'node:url'
+import { parsePostgresUrl } from '../../config/index.ts'
 import { type AdminSql, withAdmin } from '../pg/admin.ts'
+import type { PostgresServer } from '../pg/server.ts'
 import { quoteIdent } from '../quote.ts'
 import { applySqlFiles } from '../sql-files.ts'
 
@@ -8,12 +10,15 @@ const MIGRATIONS = fileURLToPath(new URL('./migrations/', import.meta.url))
 /**
  * Makes or updates the control database, and the role by which gateways read it. Idempotent.
  *
- * @param url    of the control database, for its owner
+ * @param server of the control database, for its owner
  * @param reader the gateways' login, which may only read; null where gateways use the owner's
  */
-export async function installDirectory(url: string, reader: { user: string; password: string } | null): Promise<void> {
-  await createIfMissing(url)
-  await withAdmin(url, null, {}, async (sql) => {
+export async function installDirectory(
+  server: PostgresServer,
+  reader: { user: string; password: string } | null,
+): Promise<void> {
+  await createIfMissing(server)
+  await withAdmin(server.url, null, server, async (sql) => {
     await sql.begin(async (tx) => {
       await tx`select pg_advisory_xact_lock(1229868620)`
       await applySqlFiles(tx as unknown as AdminSql, MIGRATIONS, 'directory_versions')
@@ -22,9 +27,9 @@ export async function installDirectory(url: string, reader: { user: string; pass
   })
 }
 
-async function createIfMissing(url: string): Promise<void> {
-  const name = decodeURIComponent(new URL(url).pathname.slice(1))
-  await withAdmin(url, 'postgres', {}, async (sql) => {
+async function createIfMissing(server: PostgresServer): Promise<void> {
+  const name = parsePostgresUrl(server.url).database
+  await withAdmin(server.url, 'postgres', server, async (sql) => {
     const [found] = await sql`select from pg_database where datname = ${name}`
     if (found === undefined) await sql.unsafe(`create database ${quoteIdent(name)}`)
   })

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
-import postgres from 'postgres'
 import type { ClusterConfig, Config } from '../../config/index.ts'
 import { startFeed } from '../cache/feed.ts'
 import { LoadingCache } from '../cache/loading-cache.ts'
 import { createReach, RECONNECT_S } from '../cache/reach.ts'
 import { InnkeeperError } from '../errors.ts'
+import { openLink } from '../pg/link.ts'
 import { REGION_DATABASE } from '../rooms/naming.ts'
 import type { TenantId } from '../types.ts'
 import type { ApiKey, KeyVerifier, Scope } from './types.ts'
@@ -32,16 +32,16 @@ export function keyHash(keyText: string): Buffer {
  * every gateway by notification, or by the poll when the notification is lost.
  */
 export function openKeyVerifier(config: Config, cluster: ClusterConfig): KeyVerifier {
-  const url = new URL(cluster.url)
-  url.pathname = `/${REGION_DATABASE}`
-  const sql = postgres(url.href, {
+  const link = openLink(cluster, {
+    applicationName: 'innkeeper-keys',
+    database: REGION_DATABASE,
     max: 3,
-    connect_timeout: 2,
-    backoff: () => RECONNECT_S,
-    onnotice: () => {},
-    connection: { application_name: 'innkeeper-keys' },
-    ...(cluster.tls === 'verify-full' ? { ssl: { rejectUnauthorized: true } } : {}),
+    connectTimeoutMs: 2_000,
+    backoffS: RECONNECT_S,
+    isWatching: true,
+    hasTextArraysOnly: true,
   })
+  const { sql } = link
   const reach = createReach({ timeoutMs: LOOKUP_TIMEOUT_MS, downForMs: () => feed.disconnectedForMs() })
   const cache = new LoadingCache<ApiKey>({
     entriesMax: config.directory.entriesMax,
@@ -83,7 +83,7 @@ export function openKeyVerifier(config: Config, cluster: ClusterConfig): KeyVeri
     },
     async close() {
       await feed.close()
-      await sql.end({ timeout: 1 })
+      await link.close(1)
     },
   }
 }

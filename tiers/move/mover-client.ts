@@ -1,6 +1,8 @@
 import type { Socket } from 'node:net'
 import pg from 'pg'
 import { InnkeeperError } from '../errors.ts'
+import { createPrimary, type Primary } from '../pg/primary.ts'
+import { type PostgresServer, sslFor } from '../pg/server.ts'
 import { type Copied, copyBetween } from './copy-stream.ts'
 
 /** What every row's text must look like on both sides, whatever the servers' defaults are. */
@@ -8,10 +10,13 @@ const SESSION = `set datestyle = 'ISO, MDY'; set intervalstyle = 'postgres'; set
   set bytea_output = 'hex'; set statement_timeout = 0; set idle_in_transaction_session_timeout = '60s'; set jit = off;
   set client_encoding = 'UTF8'; set default_transaction_isolation = 'read committed'; set search_path = pg_catalog, pg_temp`
 
-export interface MoverClientOptions {
-  readonly url: string
+/** How long a connection looks for the primary, where the cluster has several hosts. */
+export const PRIMARY_WAIT_MS = 5_000
+
+export interface MoverClientOptions extends PostgresServer {
+  /** Of the same server, where several connections share what is known of it. */
+  readonly primary?: Primary
   readonly database: string
-  readonly tls: 'off' | 'verify-full'
   /** By which a takeover finds what its predecessor left running. */
   readonly applicationName: string
 }
@@ -31,32 +36,21 @@ export interface MoverClient {
   /** Streams a COPY TO STDOUT here into a COPY FROM STDIN there. */
   copyTo(out: string, target: MoverClient, into: string): Promise<Copied>
   readonly raw: pg.Client
+  /** Ends it at once: what runs on it fails. */
+  cut(): void
   close(): Promise<void>
 }
 
 /** @throws InnkeeperError `cluster_unavailable` */
 export async function openMoverClient(options: MoverClientOptions): Promise<MoverClient> {
-  const url = new URL(options.url)
-  url.pathname = `/${encodeURIComponent(options.database)}`
-  const raw = new pg.Client({
-    connectionString: url.href,
-    connectionTimeoutMillis: 10_000,
-    keepAlive: true,
-    application_name: options.applicationName,
-    ...(options.tls === 'verify-full' ? { ssl: { rejectUnauthorized: true } } : {}),
+  const primary = options.primary ?? createPrimary({ server: options, waitMs: PRIMARY_WAIT_MS })
+  const raw = await primary.open((server) => connected(server.url(options.database), options))
+  const cut = () => (raw as unknown as { connection: { stream: Socket } }).connection.stream.destroy()
+  raw.once('end', () => primary.doubt())
+  raw.on('notice', (notice) => {
+    // Committed here and not at the standby, since somebody cancelled the wait: nothing may be built on it.
+    if (notice.routine === 'SyncRepWaitForLSN') cut()
   })
-  // Whoever uses the connection gets the same error from its statement.
-  raw.on('error', () => {})
-  try {
-    await raw.connect()
-    await raw.query(SESSION)
-  } catch (cause) {
-    raw.end().catch(() => {})
-    throw new InnkeeperError('cluster_unavailable', `No connection to ${options.database}`, {
-      cause,
-      retryAfterMs: 1_000,
-    })
-  }
   const client: MoverClient = {
     raw,
     async query<Row extends object>(text: string, params: readonly unknown[] = []) {
@@ -86,15 +80,36 @@ export async function openMoverClient(options: MoverClientOptions): Promise<Move
       }
     },
     copyTo: (out, target, into) => copyBetween(raw, out, target.raw, into),
+    cut,
     async close() {
       // A statement that hangs would hold the connection, and what it has locked, for as long as it likes.
-      const cut = setTimeout(
-        () => (raw as unknown as { connection: { stream: Socket } }).connection.stream.destroy(),
-        500,
-      )
+      const timer = setTimeout(cut, 500)
       await raw.end().catch(() => {})
-      clearTimeout(cut)
+      clearTimeout(timer)
     },
   }
   return client
+}
+
+async function connected(connectionString: string, options: MoverClientOptions): Promise<pg.Client> {
+  const raw = new pg.Client({
+    connectionString,
+    connectionTimeoutMillis: 10_000,
+    keepAlive: true,
+    application_name: options.applicationName,
+    ssl: sslFor(options),
+  })
+  // Whoever uses the connection gets the same error from its statement.
+  raw.on('error', () => {})
+  try {
+    await raw.connect()
+    await raw.query(SESSION)
+    return raw
+  } catch (cause) {
+    raw.end().catch(() => {})
+    throw new InnkeeperError('cluster_unavailable', `No connection to ${options.database}`, {
+      cause,
+      retryAfterMs: 1_000,
+    })
+  }
 }

@@ -1,10 +1,10 @@
 import { EventEmitter } from 'node:events'
-import postgres from 'postgres'
 import type { ClusterConfig, Config } from '../../config/index.ts'
 import type { TenantRecord, TenantStore } from '../control/tenant-store.ts'
 import { InnkeeperError } from '../errors.ts'
 import type { KeyAdmin } from '../keys/admin.ts'
 import type { MigrationFile } from '../migrate/files.ts'
+import { openLink } from '../pg/link.ts'
 import { assertResidency, residencyFaults } from '../residency/faults.ts'
 import type { RoomMaker } from '../rooms/maker.ts'
 import type { TenantId } from '../types.ts'
@@ -79,11 +79,9 @@ export function createMoves(options: MovesOptions): Moves {
   const { config, tenants, makerOf } = options
   // A client of its own: another layer's changes to how values are written and read are not for this one, and a heartbeat
   // does not wait for a connection behind other work.
-  const sql = postgres(config.controlUrl, {
-    max: 6,
-    onnotice: () => {},
-    connection: { application_name: 'innkeeper-moves' },
-  })
+  const server = { url: config.controlUrl, ...config.controlTls }
+  const link = openLink(server, { applicationName: 'innkeeper-moves', max: 6, isWatching: true })
+  const { sql } = link
   const settings = { ...MOVE_SETTINGS, ...options.settings }
   const store = moveStore(sql)
   const changes = new EventEmitter().setMaxListeners(0)
@@ -231,7 +229,7 @@ export function createMoves(options: MovesOptions): Moves {
     async close() {
       await Promise.all([...runners].map((r) => r.close()))
       runners.clear()
-      await sql.end({ timeout: 5 })
+      await link.close(5)
     },
   }
 }

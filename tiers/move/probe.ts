@@ -41,6 +41,7 @@ export function openProbe(cluster: ClusterConfig): Probe {
         url: cluster.adminUrl!,
         database: DATABASE,
         tls: cluster.tls,
+        ca: cluster.ca,
         applicationName: 'innkeeper-probe',
       })
       try {

@@ -1,8 +1,9 @@
 import type { ClusterConfig } from '../../config/index.ts'
+import { createPrimary } from '../pg/primary.ts'
 import { quoteIdent } from '../quote.ts'
 import { MOVER } from '../tenancy/roles.ts'
 import type { Placement, TenantId } from '../types.ts'
-import { type MoverClient, openMoverClient } from './mover-client.ts'
+import { type MoverClient, openMoverClient, PRIMARY_WAIT_MS } from './mover-client.ts'
 
 /** One end of a move: a room, and the mover's connections to its database. */
 export interface Side {
@@ -28,6 +29,8 @@ export interface SideOptions {
   readonly generation: number
 }
 
+const noop = () => {}
+
 /** What every connection of a move's is called, so that a takeover knows them. */
 export function applicationNameOf(move: string, generation: number): string {
   return `innkeeper-move-${move}-${generation}`
@@ -36,11 +39,20 @@ export function applicationNameOf(move: string, generation: number): string {
 export function openSide({ placement, cluster, move, tenant, generation }: SideOptions): Side {
   const open = new Set<Promise<MoverClient>>()
   let first: Promise<MoverClient> | null = null
+  const server = { url: cluster.adminUrl!, tls: cluster.tls, ca: cluster.ca }
+  const primary = createPrimary({
+    server,
+    waitMs: PRIMARY_WAIT_MS,
+    // What runs on the one before would wait for a server that is gone. The attempt fails, and the next one goes to this.
+    onChange: () => {
+      for (const opening of open) opening.then((client) => client.cut(), noop)
+    },
+  })
   const another = () => {
     const opening = openMoverClient({
-      url: cluster.adminUrl!,
+      ...server,
+      primary,
       database: placement.database,
-      tls: cluster.tls,
       applicationName: applicationNameOf(move, generation),
     })
     open.add(opening)
@@ -59,6 +71,7 @@ export function openSide({ placement, cluster, move, tenant, generation }: SideO
       return first
     },
     async close() {
+      primary.close()
       first = null
       for (const opening of open) {
         open.delete(opening)

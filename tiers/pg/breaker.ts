@@ -33,7 +33,8 @@ export function createConnectionBreaker(): ConnectionBreaker {
   }
 }
 
-function isOutOfReach(error: unknown): boolean {
+/** Whether a failure to connect is the server's: not one that it gave a reason for, such as a database that is missing. */
+export function isOutOfReach(error: unknown): boolean {
   const cause = error instanceof Error ? error.cause : error
   return !isDatabaseError(cause) || NOT_NOW.has(cause.code ?? '')
 }

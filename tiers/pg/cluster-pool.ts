@@ -1,12 +1,13 @@
+import type { PostgresHost } from '../../config/index.ts'
 import { InnkeeperError } from '../errors.ts'
 import { type ConnectionBreaker, createConnectionBreaker } from './breaker.ts'
-import { Connection, type ConnectionOptions } from './connection.ts'
+import { Connection } from './connection.ts'
 import { FairQueue, type Waiter } from './fair-queue.ts'
+import { createPrimary, type Primary } from './primary.ts'
+import type { PostgresServer } from './server.ts'
 
-export interface ClusterPoolOptions {
+export interface ClusterPoolOptions extends PostgresServer {
   readonly cluster: string
-  readonly url: string
-  readonly tls: 'off' | 'verify-full'
   /** The ceiling of connections of this process to the cluster, over all its databases. */
   readonly connectionsMax: number
   readonly statementsMax: number
@@ -54,12 +55,18 @@ export class ClusterPool {
   readonly #queue = new FairQueue<Want>()
   readonly #leased = new Set<Connection>()
   readonly #breaker: ConnectionBreaker = createConnectionBreaker()
+  readonly #primary: Primary
   #open = 0
   #closed = false
   readonly #sweeper: NodeJS.Timeout
 
   constructor(options: ClusterPoolOptions) {
     this.#options = options
+    this.#primary = createPrimary({
+      server: options,
+      waitMs: options.queueWaitMs,
+      onChange: (host) => this.#leaveOthers(host),
+    })
     this.#sweeper = setInterval(() => this.#closeIdle(), Math.max(100, options.idleMs / 4))
     this.#sweeper.unref()
   }
@@ -121,10 +128,12 @@ export class ClusterPool {
   }
 
   async #connect(database: string): Promise<Connection> {
-    const { url, tls, connectTimeoutMs, statementsMax } = this.#options
-    const options: ConnectionOptions = { url, database, tls, connectTimeoutMs, statementsMax }
+    const { tls, ca, connectTimeoutMs, statementsMax } = this.#options
+    const options = { database, tls, ca, connectTimeoutMs, statementsMax }
     try {
-      const connection = await this.#breaker(() => Connection.open(options))
+      const connection = await this.#breaker(() =>
+        this.#primary.open((server) => Connection.open({ ...options, server })),
+      )
       connection.onLost = () => this.#lostIdle(database, connection)
       return connection
     } catch (error) {
@@ -204,6 +213,8 @@ export class ClusterPool {
   #release(request: LeaseRequest, connection: Connection): void {
     this.#leased.delete(connection)
     this.#unhold(request.tenant)
+    if (connection.isLost) this.#primary.doubt()
+    if (connection.isOnReplica) this.#discardIdle((idle) => idle.host === connection.host)
     if (connection.doomed || connection.worn || this.#closed) this.#discard(connection)
     else this.#park(request.database, connection)
     this.#serveNext()
@@ -268,7 +279,23 @@ export class ClusterPool {
     return connection
   }
 
+  #discardIdle(which: (idle: Connection) => boolean): void {
+    for (const [database, list] of [...this.#idle]) {
+      const kept = list.filter((idle) => !which(idle))
+      if (kept.length === 0) this.#idle.delete(database)
+      else this.#idle.set(database, kept)
+      for (const idle of list) if (!kept.includes(idle)) this.#discard(idle)
+    }
+  }
+
+  /** Another host has become the primary: what runs elsewhere waits for a server that is gone, or writes to an old one. */
+  #leaveOthers(primary: PostgresHost): void {
+    this.#discardIdle((idle) => idle.host !== primary)
+    for (const leased of this.#leased) if (leased.host !== primary) leased.abandon()
+  }
+
   #lostIdle(database: string, connection: Connection): void {
+    this.#primary.doubt()
     const list = this.#idle.get(database)
     const index = list?.indexOf(connection) ?? -1
     if (list === undefined || index === -1) return
@@ -293,6 +320,7 @@ export class ClusterPool {
   /** Refuses those who wait, closes what is idle, and waits for leases up to the time given; then closes those as well. */
   async close(drainMs: number): Promise<void> {
     this.#closed = true
+    this.#primary.close()
     clearInterval(this.#sweeper)
     const error = new InnkeeperError('shutting_down', 'The gateway is shutting down', { retryAfterMs: 1_000 })
     for (let w = this.#queue.take(() => true); w !== null; w = this.#queue.take(() => true)) w.value.refuse(error)

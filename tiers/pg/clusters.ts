@@ -35,6 +35,7 @@ export function openClusters(config: Config, observer: TiersObserver = NO_OBSERV
           cluster: cluster.name,
           url: cluster.url,
           tls: cluster.tls,
+          ca: cluster.ca,
           connectionsMax: cluster.connectionsMax,
           statementsMax: cluster.statementsPerConnectionMax,
           connectTimeoutMs: config.pools.connectTimeoutMs,

@@ -1,13 +1,16 @@
 import type { Socket } from 'node:net'
 import pg from 'pg'
+import type { PostgresHost } from '../../config/index.ts'
 import { InnkeeperError } from '../errors.ts'
 import { Batch, type BatchOutcome, isDatabaseError, type Step, type TransactionState, type Wire } from './batch.ts'
+import { isWrongSession } from './hosts.ts'
+import type { Reachable } from './primary.ts'
+import { type LinkTls, sslFor } from './server.ts'
 import { StatementCache } from './statement-cache.ts'
 
-export interface ConnectionOptions {
-  readonly url: string
+export interface ConnectionOptions extends LinkTls {
+  readonly server: Reachable
   readonly database: string
-  readonly tls: 'off' | 'verify-full'
   readonly connectTimeoutMs: number
   readonly statementsMax: number
 }
@@ -21,6 +24,8 @@ interface ClientInternals {
   readonly connection: Wire & {
     readonly stream: Socket
     on(event: 'readyForQuery', listener: (message: { status: TransactionState }) => void): void
+    on(event: 'parameterStatus', listener: (message: { parameterName: string; parameterValue: string }) => void): void
+    on(event: 'notice', listener: (message: { routine?: string }) => void): void
   }
   readonly processID: number
   readonly secretKey: number
@@ -48,16 +53,26 @@ export class Connection {
   /** Received since the batch was sent. */
   #bytes = 0
   doomed = false
+  /** Its server turned out to be a replica: the others that go there are no better. */
+  isOnReplica = false
+  readonly host: PostgresHost
+  readonly #reported: Record<string, string>
   /** Called once when the server or the network ends the connection while nobody uses it. */
   onLost: (() => void) | null = null
   lastUsedAt = 0
 
-  private constructor(client: pg.Client, options: ConnectionOptions) {
+  private constructor(client: pg.Client, options: ConnectionOptions, reported: Record<string, string>) {
     this.#client = client
     this.#options = options
+    this.#reported = reported
+    this.host = options.server.host
     this.#statements = new StatementCache(options.statementsMax)
     const { connection } = client as unknown as ClientInternals
     connection.on('readyForQuery', ({ status }) => this.#ready(status))
+    connection.on('notice', ({ routine }) => {
+      // Committed here and not at the standby, since somebody cancelled the wait: a failover would lose it.
+      if (routine === 'SyncRepWaitForLSN') this.#fail(new Error('the commit was not replicated'))
+    })
     this.#guard(connection.stream)
     client.on('error', (error) => this.#fail(error))
     client.on('end', () => this.#fail(new Error('the server closed the connection')))
@@ -66,10 +81,15 @@ export class Connection {
   /** @throws InnkeeperError `cluster_unavailable` when no connection can be made. */
   static async open(options: ConnectionOptions): Promise<Connection> {
     const client = new pg.Client({
-      connectionString: withDatabase(options.url, options.database),
+      connectionString: options.server.url(options.database),
       connectionTimeoutMillis: options.connectTimeoutMs,
       keepAlive: true,
-      ...(options.tls === 'verify-full' ? { ssl: { rejectUnauthorized: true } } : {}),
+      ssl: sslFor(options),
+    })
+    const reported: Record<string, string> = {}
+    const { connection } = client as unknown as ClientInternals
+    connection.on('parameterStatus', ({ parameterName, parameterValue }) => {
+      reported[parameterName] = parameterValue
     })
     const swallowed: Error[] = []
     const early = (error: Error) => swallowed.push(error)
@@ -84,7 +104,10 @@ export class Connection {
       })
     }
     client.off('error', early)
-    return new Connection(client, options)
+    const opened = new Connection(client, options, reported)
+    if (!isWrongSession(reported, options.server.target)) return opened
+    await opened.close()
+    throw new InnkeeperError('cluster_unavailable', 'The database server takes no writes', { retryAfterMs: 1_000 })
   }
 
   /**
@@ -139,7 +162,7 @@ export class Connection {
       if (cancelled !== null && this.#pending === cancelled) stream.destroy()
     }, CANCEL_TIMEOUT_MS).unref()
     const { processID, secretKey } = this.#client as unknown as ClientInternals
-    const ssl = this.#options.tls === 'verify-full' ? { rejectUnauthorized: true } : false
+    const ssl = sslFor(this.#options)
     const canceller = new pg.Connection({ ssl } as never) as unknown as {
       connect(port: number, host: string): void
       cancel(pid: number, key: number): void
@@ -160,6 +183,16 @@ export class Connection {
       if (!sent) void this.#client.end()
     })
     canceller.connect(this.#client.port, this.#client.host)
+  }
+
+  get isLost(): boolean {
+    return this.#lost !== null
+  }
+
+  /** Ends it at once, whatever runs on it: its server is no longer the one to ask. */
+  abandon(): void {
+    this.#fail(new Error('another server has become the primary'))
+    ;(this.#client as unknown as ClientInternals).connection.stream.destroy()
   }
 
   async close(): Promise<void> {
@@ -195,7 +228,24 @@ export class Connection {
     const pending = this.#pending
     if (pending === null) return
     this.#pending = null
-    pending.resolve({ ...pending.batch.outcome(), state })
+    const outcome = pending.batch.outcome()
+    if (outcome.error !== null && this.#isRefusedByReplica(outcome.error)) {
+      pending.reject(
+        new InnkeeperError('cluster_unavailable', 'The database server is a replica', { retryAfterMs: 1_000 }),
+      )
+      return
+    }
+    pending.resolve({ ...outcome, state })
+  }
+
+  /** A session may make itself read-only; that its server is a replica only the server can say. */
+  #isRefusedByReplica(error: Error): boolean {
+    if (!isDatabaseError(error) || error.code !== '25006') return false
+    if (this.#reported.default_transaction_read_only === 'on') this.doomed = true
+    if (this.#reported.in_hot_standby !== 'on') return false
+    this.isOnReplica = true
+    this.doomed = true
+    return true
   }
 
   #fail(error: Error): void {
@@ -212,12 +262,6 @@ export class Connection {
     const told = pending.batch.outcome().error
     pending.reject(isDatabaseError(told) ? told : error)
   }
-}
-
-function withDatabase(url: string, database: string): string {
-  const target = new URL(url)
-  target.pathname = `/${encodeURIComponent(database)}`
-  return target.href
 }
 
 function tooLarge(): InnkeeperError {

@@ -111,7 +111,8 @@ async function send(lease: Lease, batch: RoomBatch, signal: AbortSignal | undefi
 /** Whether a statement took effect is known only when the server is ready again: without that, nobody may repeat it. */
 export function lost(cause: unknown, signal: AbortSignal | undefined): InnkeeperError {
   if (signal?.aborted) return givenUp(signal, cause)
-  if (isInnkeeperError(cause, 'payload_too_large')) return cause
+  // The first says what became of it, the second that nothing did.
+  if (isInnkeeperError(cause, 'payload_too_large') || isInnkeeperError(cause, 'cluster_unavailable')) return cause
   return new InnkeeperError('outcome_unknown', 'The connection to the database was lost before it answered', {
     cause,
     hint: 'It is not known whether the statement took effect: read before you repeat it.',

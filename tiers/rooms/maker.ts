@@ -52,7 +52,7 @@ export function createRoomMaker(options: RoomMakerOptions): RoomMaker {
   const admin = (database: string): AdminSql => {
     const known = pools.get(database)
     if (known !== undefined) return known
-    const sql = adminSql(adminUrl, database, { tls: cluster.tls, max: 2 })
+    const sql = adminSql(adminUrl, database, { tls: cluster.tls, ca: cluster.ca, max: 2 })
     pools.set(database, sql)
     return sql
   }

@@ -1,3 +1,4 @@
+import { parsePostgresUrl } from '../../config/index.ts'
 import type { AdminSql } from '../pg/admin.ts'
 import { quoteIdent } from '../quote.ts'
 
@@ -26,8 +27,8 @@ export interface AppLogin {
 }
 
 export function appLogin(clusterUrl: string): AppLogin {
-  const { username, password } = new URL(clusterUrl)
-  return { user: decodeURIComponent(username), password: decodeURIComponent(password) }
+  const { user, password } = parsePostgresUrl(clusterUrl)
+  return { user, password }
 }
 
 /** Makes the cluster's roles and brings their attributes to what they have to be. Idempotent. */

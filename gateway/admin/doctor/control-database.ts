@@ -15,7 +15,7 @@ export function checkControlDatabase(config: Config, control: ControlPlane): Pro
   const name = 'control database'
   const fix = 'Start the server, or correct the URL that control.url names.'
   return checking(name, fix, () =>
-    withAdmin(config.controlUrl, null, { connectTimeoutMs: 3_000 }, async (sql) => {
+    withAdmin(config.controlUrl, null, { ...config.controlTls, connectTimeoutMs: 3_000 }, async (sql) => {
       const asked = sql<{ version: string }[]>`select current_setting('server_version') as version`
       const [server] = await within(asked, ANSWER_MS)
       const applied = await sql<{ name: string }[]>`select name from directory_versions`

@@ -1,0 +1,95 @@
+import type { Socket } from 'node:net'
+import { Duplex } from 'node:stream'
+import postgres from 'postgres'
+import { type PostgresHost, parsePostgresUrl } from '../../config/index.ts'
+import { dial } from './dial.ts'
+import { createPrimary, type Primary } from './primary.ts'
+import type { PostgresServer } from './server.ts'
+import { standardParsers, wireValues } from './values.ts'
+
+/** A pool of the `postgres` package: for the control side, notifications and bulk work, never for a tenant's statement. */
+export interface Link {
+  readonly sql: postgres.Sql
+  /** @param timeoutS how long what runs may take to end */
+  close(timeoutS: number): Promise<void>
+}
+
+export interface LinkOptions {
+  readonly applicationName: string
+  readonly max: number
+  /** That of the server's URL where left out. */
+  readonly database?: string | null
+  /** Of one attempt at one host; 10,000 where left out. */
+  readonly connectTimeoutMs?: number
+  /** Between attempts; the package's own growing pauses where left out. */
+  readonly backoffS?: number
+  readonly idleTimeoutS?: number
+  /** Watches which host is the primary, as what lives as long as its process has to. */
+  readonly isWatching?: boolean
+  /**
+   * Knows arrays of text and no other. The package learns of the others when it connects, and a server that dies just then
+   * ends the process: the package rejects a promise that nobody holds. What must survive that does without.
+   */
+  readonly hasTextArraysOnly?: boolean
+}
+
+/** How long a new connection looks for a primary, where there are several hosts. */
+const LOOK_MS = 5_000
+
+const TEXT_ARRAY_OID = 1009
+const TEXT_ARRAY: postgres.PostgresType<readonly string[]> = {
+  to: TEXT_ARRAY_OID,
+  from: [TEXT_ARRAY_OID],
+  serialize: (values: readonly string[]) => wireValues([values])[0],
+  parse: standardParsers(TEXT_ARRAY_OID, 'text') as (text: string) => string[],
+}
+
+/**
+ * Opens a pool on a server. Where there are several hosts, or the link is protected, connecting is done here and not by the
+ * package: that takes a replica for a server to write to, gives up at the first host that is silent, and compares a
+ * certificate with `localhost` where the host is an address.
+ */
+export function openLink(server: PostgresServer, options: LinkOptions): Link {
+  const { database, max, connectTimeoutMs = 10_000, backoffS, idleTimeoutS, isWatching = false } = options
+  const { hosts, target, one } = parsePostgresUrl(server.url)
+  const sockets = new Map<Socket, PostgresHost>()
+  const leaveOthers = (host: PostgresHost) => {
+    for (const [socket, itsHost] of sockets) if (itsHost !== host) socket.destroy()
+  }
+  const primary = createPrimary({ server, waitMs: LOOK_MS, ...(isWatching ? { onChange: leaveOthers } : {}) })
+  const socket = () =>
+    primary.open(async ({ host }) => {
+      const dialled = await dial(host, server, connectTimeoutMs)
+      sockets.set(dialled, host)
+      return dialled.once('close', () => {
+        sockets.delete(dialled)
+        primary.doubt()
+      })
+    })
+  const isPlain = hosts.length === 1 && (server.tls ?? 'off') === 'off'
+  const sql = postgres(one(hosts[0], database ?? undefined), {
+    max,
+    // Notices of "already exists, skipping" are the normal course of an idempotent installer.
+    onnotice: () => {},
+    connect_timeout: Math.ceil(connectTimeoutMs / 1000),
+    ...(backoffS === undefined ? {} : { backoff: () => backoffS }),
+    ...(idleTimeoutS === undefined ? {} : { idle_timeout: idleTimeoutS }),
+    connection: { application_name: options.applicationName },
+    ...(options.hasTextArraysOnly ? { fetch_types: false, types: { textArray: TEXT_ARRAY } } : {}),
+    target_session_attrs: target === 'any' ? undefined : 'primary',
+    ...(isPlain ? {} : { socket: () => socket().catch(failed) }),
+  })
+  return { sql, close: (timeoutS) => closeLink(sql, primary, timeoutS) }
+}
+
+async function closeLink(sql: postgres.Sql, primary: Primary, timeoutS: number): Promise<void> {
+  primary.close()
+  await sql.end({ timeout: timeoutS })
+}
+
+/** The package waits for ever for a connection whose making throws; it hears of a socket that fails. */
+function failed(error: Error): Duplex {
+  const socket = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() })
+  setImmediate(() => socket.destroy(error))
+  return socket
+}

@@ -57,10 +57,12 @@ export function movesApi({ control, log }: AdminDeps) {
     })
   })
 
+  app.get('/:id/certificate', async (c) => c.json(await moves.certificate(c.req.param('id'))))
+
   for (const action of ['abort', 'rollback', 'complete'] as const) {
     app.post(`/:id/${action}`, async (c) => {
       const { reason } = await bodyOf(c, removal)
-      const move = await moves[action](c.req.param('id'))
+      const move = await moves[action](c.req.param('id'), c.get('actor'))
       await logged(c, action, move, reason)
       return c.json(moveView(move), 202)
     })

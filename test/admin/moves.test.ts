@@ -1,7 +1,11 @@
+import { rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { verify } from '../../tiers/control/signed-document.ts'
 import { startTestAdmin, type TestAdmin } from '../support/admin.ts'
 import { runCli } from '../support/cli.ts'
 import { startTestSystem, type TestSystem } from '../support/system.ts'
+import { temporaryFolder } from '../support/temporary.ts'
 
 let system: TestSystem
 let admin: TestAdmin
@@ -18,6 +22,29 @@ afterAll(async () => {
 })
 
 const run = (args: string) => runCli(args.split(' '), { env })
+
+/** As it is shown, kept in a file, and checked where there is no control plane. */
+async function checkCertificate(id: string) {
+  const shown = await run(`moves certificate ${id}`)
+  expect(shown.out).toMatch(/^outcome +completed$/m)
+  expect(shown.out).toMatch(/^tickets +\d+ +[\d:.]+ +yes$/m)
+  expect(shown.out).toMatch(/^us-1 +databases +0$/m)
+  const text = (await run(`moves certificate ${id} --json`)).out
+  const { document, keyId } = JSON.parse(text)
+  expect(document).toMatchObject({ askedBy: 'admin', endedBy: 'admin', tenant: { slug: 'hooli' } })
+  const folder = await temporaryFolder('certificate')
+  const file = join(folder, 'certificate.json')
+  const offline = (args: string) =>
+    runCli(['moves', 'certificate', '--verify', file, ...args.split(' ').filter(Boolean)])
+  await writeFile(file, text)
+  expect(await offline('')).toMatchObject({ code: 0, out: `valid: signed by ${keyId}\n` })
+  expect((await offline(`--key ${keyId}`)).code).toBe(0)
+  expect((await offline('--key another')).code).toBe(1)
+  expect((await run('doctor')).out).toContain(keyId)
+  await writeFile(file, text.replace('"slug": "hooli"', '"slug": "acme"'))
+  expect(await offline('')).toMatchObject({ code: 1, err: expect.stringContaining('not what was signed') })
+  await rm(folder, { recursive: true })
+}
 
 test('a dry run says what would be moved and changes nothing', async () => {
   const { status, body } = await admin.call('POST', '/admin/v1/tenants/acme/moves', {
@@ -44,6 +71,7 @@ test('a move is begun, followed to its new home, rolled back, and each step is l
   expect(body).toMatchObject({ attempts: 1, askedBy: expect.any(String), progress: { lag: 0 } })
   expect(body.pauseMs).toBeGreaterThan(0)
   expect((await admin.call('POST', `${path}/abort`)).status).toBe(409)
+  expect((await admin.call('GET', `${path}/certificate`)).status).toBe(409)
   expect((await admin.call('POST', `${path}/rollback`, { reason: 'a mistake' })).status).toBe(202)
   const response = await fetch(`${env.INNKEEPER_ADMIN_URL}${path}/events`, {
     headers: { authorization: `Bearer ${admin.token}` },
@@ -52,6 +80,9 @@ test('a move is begun, followed to its new home, rolled back, and each step is l
   const text = await response.text()
   expect(text).toMatch(/^event: (move|end)$/m)
   expect(text).toMatch(/event: end\ndata: .*"state":"rolled_back"/)
+  const { body: certificate } = await admin.call('GET', `${path}/certificate`)
+  expect(verify(certificate)).toBe(true)
+  expect(certificate.document).toMatchObject({ outcome: 'rolled_back', emptied: body.to.placement, rows: 0 })
   const actions = admin.lines.filter((l) => l.event === 'admin.change').map((l) => [l.action, l.reason])
   expect(actions).toContainEqual(['tenant.move', 'bought it'])
   expect(actions).toContainEqual(['move.rollback', 'a mistake'])
@@ -69,6 +100,7 @@ test('the command line moves a tenant, shows it and completes it', async () => {
     state: 'completed',
     certificate: { left: { rows: 0, notes: 0, fence: 0 } },
   })
+  await checkCertificate(id)
   expect((await run('tenants show hooli')).out).toMatch(/^tier +enterprise \(database\)$/m)
   expect((await run(`moves rollback ${id}`)).code).not.toBe(0)
   expect((await admin.call('GET', '/admin/v1/moves/nonsense')).status).toBe(404)

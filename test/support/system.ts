@@ -44,6 +44,8 @@ export interface TestSystemOptions {
   readonly ownControlServer?: boolean
   /** Of the application; the demo's where left out. */
   readonly migrationsFolder?: string
+  /** Secrets beside the usual ones. */
+  readonly env?: Readonly<Record<string, string>>
 }
 
 export interface TestSystem {
@@ -88,7 +90,7 @@ export async function startTestSystem(options: TestSystemOptions = {}): Promise<
     for (const step of undo.splice(0).reverse()) await step()
   }
   try {
-    const env = environmentOf(servers, controlServer)
+    const env = { ...environmentOf(servers, controlServer), ...options.env }
     const own = configure({
       ...input,
       regions: Object.fromEntries(regions.map((r) => [r, input.regions[r]!])),

@@ -1,27 +1,20 @@
 import { quoteIdent } from '../quote.ts'
 import type { MoveContext } from './context.ts'
 import { closeRoom, inBooks } from './fence.ts'
-import { forget, isThere } from './generation.ts'
+import { isThere } from './generation.ts'
 import { AS_MOVER, beginWrite, type Side } from './side.ts'
 
-/** What is left in a room's database of a tenant. All zero where nothing is. */
-export interface Left {
-  readonly rows: number
-  readonly notes: number
-  readonly fence: number
-}
-
 /**
- * Removes a room that the tenant does not live in: its rows or its schema or its database, its fence, its notes, and the
- * move's own row. Idempotent, also where a part of it is gone.
+ * Removes a room that the tenant does not live in: its rows or its schema or its database, its fence and its notes. The move
+ * is still known there. Idempotent, also where a part of it is gone.
  */
-export async function clearRoom(ctx: MoveContext, side: Side): Promise<Left> {
+export async function clearRoom(ctx: MoveContext, side: Side): Promise<void> {
   const maker = ctx.makerOf(side.placement.cluster)
   const { isolation } = side.placement
   if (!(await isThere(maker, side))) {
     await side.close()
     if (isolation === 'database') await maker.removeRoom(side.tenant, side.placement)
-    return { rows: 0, notes: 0, fence: 0 }
+    return
   }
   await closeRoom(side)
   await ctx.hook('condemned')
@@ -31,7 +24,7 @@ export async function clearRoom(ctx: MoveContext, side: Side): Promise<Left> {
     await inBooks(side, 'select')
     await side.close()
     await maker.removeRoom(side.tenant, side.placement)
-    return { rows: 0, notes: 0, fence: 0 }
+    return
   }
   if (isolation === 'shared')
     await removeRows(
@@ -43,9 +36,6 @@ export async function clearRoom(ctx: MoveContext, side: Side): Promise<Left> {
     side,
     `delete from tenancy.notes where tenant_id = '${side.tenant}'; delete from tenancy.fence where tenant_id = '${side.tenant}'`,
   )
-  const left = await leftOf(side, isolation === 'shared' ? (await ctx.tables()).map((t) => t.name) : [])
-  await forget(side)
-  return left
 }
 
 /** In one transaction with the generation: the tenant may live in another schema of the same database by now. */
@@ -64,17 +54,4 @@ async function removeRows(side: Side, tables: readonly string[]): Promise<void> 
       client.script(`${AS_MOVER}; delete from ${side.table(table)} where tenant_id = '${side.tenant}'; reset role`),
     )
   }
-}
-
-async function leftOf(side: Side, tables: readonly string[]): Promise<Left> {
-  const client = await side.client()
-  const count = async (from: string) => {
-    const [row] = await client.query<{ n: number }>(`select count(*)::float8 as n from ${from} where tenant_id = $1`, [
-      side.tenant,
-    ])
-    return row!.n
-  }
-  let rows = 0
-  for (const table of tables) rows += await count(side.table(table))
-  return { rows, notes: await count('tenancy.notes'), fence: await count('tenancy.fence') }
 }

@@ -1,4 +1,5 @@
 import type postgres from 'postgres'
+import type { SigningKey } from '../control/signed-document.ts'
 import type { KeyAdmin } from '../keys/admin.ts'
 import type { RoomMaker } from '../rooms/maker.ts'
 import type { RoomSequence, RoomTable } from './catalogue.ts'
@@ -69,6 +70,10 @@ export interface MoveContext {
   keysOf(region: string): KeyAdmin
   /** False where the tenant's residency forbids the old home. */
   mayReturn(): Promise<boolean>
+  /** The URL of a region's Redis; null where it has none. */
+  redisOf(region: string): string | null
+  /** Null where the configuration names none: certificates are unsigned then. */
+  readonly signingKey: SigningKey | null
   tables(): Promise<readonly RoomTable[]>
   sequences(): Promise<readonly RoomSequence[]>
   progress(change: Partial<MoveProgress>): void

@@ -37,6 +37,7 @@ export async function cutOver(ctx: MoveContext, { flow, home, capture, end }: Cu
   await ctx.hook('before_fence')
   const started = performance.now()
   const elapsed = () => performance.now() - started
+  let compared: number | null = null
   try {
     await within(settings.deadlineMs, async () => {
       await changeFence(flow.source, { state: 'fenced', capture: false }, settings.drainMs)
@@ -44,7 +45,7 @@ export async function cutOver(ctx: MoveContext, { flow, home, capture, end }: Cu
       await applyPass(flow.source, flow.target, await ctx.tables())
       await ctx.hook('drained')
       await continueSequences(flow.source, flow.target, await ctx.sequences())
-      const compared = await verifyDirty(flow.source, flow.target, await ctx.tables(), settings.dirtyMax)
+      compared = await verifyDirty(flow.source, flow.target, await ctx.tables(), settings.dirtyMax)
       if (compared === null) throw new Late('too much changed since the verification')
       await ctx.hook('compared')
       await openRoom(flow.target, epoch, capture)
@@ -65,7 +66,11 @@ export async function cutOver(ctx: MoveContext, { flow, home, capture, end }: Cu
     home: { ...home, placement: { ...home.placement, epoch } },
   })
   await ctx.hook('flipped')
-  return { event: 'done', flipped: true, patch: { pauseMs: elapsed(), attempts } }
+  return {
+    event: 'done',
+    flipped: true,
+    patch: { pauseMs: elapsed(), attempts, certificate: { comparedUnderFence: compared! } },
+  }
 }
 
 /** API keys are their region's own: the new home's knows the tenant's before it is served there. */

@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events'
 import type { ClusterConfig, Config } from '../../config/index.ts'
+import { signingKey } from '../control/signed-document.ts'
 import type { TenantRecord, TenantStore } from '../control/tenant-store.ts'
 import { InnkeeperError } from '../errors.ts'
 import type { KeyAdmin } from '../keys/admin.ts'
@@ -8,6 +9,7 @@ import { openLink } from '../pg/link.ts'
 import { assertResidency, residencyFaults } from '../residency/faults.ts'
 import type { RoomMaker } from '../rooms/maker.ts'
 import type { TenantId } from '../types.ts'
+import type { StoredCertificate } from './certificate.ts'
 import { MOVE_SETTINGS, type MoveHook, type MoveSettings } from './context.ts'
 import { createGauges, openGauge } from './gauge.ts'
 import { type Destination, destinationOf, type MovePlan } from './plan.ts'
@@ -38,11 +40,13 @@ export interface Moves {
   /** @throws InnkeeperError `not_found` */
   get(id: string): Promise<Move>
   list(filter?: Partial<MoveFilter>): Promise<Move[]>
-  /** Before the flip only. @throws InnkeeperError `conflict` after it */
-  abort(id: string): Promise<Move>
+  /** Before the flip only. @param by who asks @throws InnkeeperError `conflict` after it */
+  abort(id: string, by?: string): Promise<Move>
   /** After the flip, while it is watched. @throws InnkeeperError `conflict` otherwise */
-  rollback(id: string): Promise<Move>
-  complete(id: string): Promise<Move>
+  rollback(id: string, by?: string): Promise<Move>
+  complete(id: string, by?: string): Promise<Move>
+  /** Of a move that has emptied a room. @throws InnkeeperError `conflict` where it has not, `not_found` */
+  certificate(id: string): Promise<StoredCertificate>
   /** The move as it is, then at every change, until it has ended. */
   events(id: string, signal?: AbortSignal): AsyncGenerator<Move>
   /** Waits until the move is in one of the states, or has ended. */
@@ -116,12 +120,12 @@ export function createMoves(options: MovesOptions): Moves {
     if (found !== null) return found
     throw new InnkeeperError('not_found', `There is no move "${id}"`)
   }
-  const ask = async (id: string, request: MoveRequest, may: (state: MoveState) => boolean) => {
+  const ask = async (id: string, request: MoveRequest, by: string | null, may: (state: MoveState) => boolean) => {
     const move = await get(id)
     if (!may(move.state)) {
       throw new InnkeeperError('conflict', `The move is ${move.state}: ${request} has no place there`)
     }
-    const asked = (await store.request(id, request)) ?? move
+    const asked = (await store.request(id, request, by)) ?? move
     wake()
     return asked
   }
@@ -162,7 +166,7 @@ export function createMoves(options: MovesOptions): Moves {
       assertResidency(asked.tenant, 'The move', forbids(asked.tenant, asked.to))
       const [before] = await store.list({ tenantId: id, open: true, limit: 1 })
       if (before?.state === 'watching' && asked.kind === 'room') {
-        await ask(before.id, 'complete', (s) => s === 'watching')
+        await ask(before.id, 'complete', wanted.by, (s) => s === 'watching')
         await reached(before.id, 'completed')
       }
       return tenants.exclusively(id, async () => {
@@ -182,14 +186,25 @@ export function createMoves(options: MovesOptions): Moves {
     },
     get,
     list: ({ tenantId, open, limit = 100 } = {}) => store.list({ tenantId, open, limit }),
-    abort: (id) => ask(id, 'abort', (s) => isBeforeFlip(s) || s === 'aborting'),
-    async rollback(id) {
+    abort: (id, by) => ask(id, 'abort', by ?? null, (s) => isBeforeFlip(s) || s === 'aborting'),
+    async rollback(id, by) {
       const move = await get(id)
       const tenant = await options.tenant(move.tenantId)
       assertResidency(tenant, 'A rollback', forbids(tenant, move.from))
-      return ask(id, 'rollback', (s) => s === 'watching')
+      return ask(id, 'rollback', by ?? null, (s) => s === 'watching')
     },
-    complete: (id) => ask(id, 'complete', (s) => s === 'watching'),
+    complete: (id, by) => ask(id, 'complete', by ?? null, (s) => s === 'watching'),
+    async certificate(id) {
+      const { state, endedAt } = await get(id)
+      const text = await store.signedCertificate(id)
+      if (text !== null) return JSON.parse(text) as StoredCertificate
+      throw new InnkeeperError('conflict', `The move is ${state} and has no certificate`, {
+        hint:
+          endedAt === null
+            ? 'One is made when the room that the tenant left is empty: complete the move, or roll it back.'
+            : 'Only a move that has emptied a room has one; an aborted move or a change of limits has left none.',
+      })
+    },
     events,
     reached,
     async assertNone(tenant) {
@@ -208,6 +223,8 @@ export function createMoves(options: MovesOptions): Moves {
         settings,
         makerOf,
         keysOf: options.keysOf,
+        redisOf: (region) => config.regions.get(region)?.secrets?.redisUrl ?? null,
+        signingKey: config.signingKey === null ? null : signingKey(config.signingKey),
         clusterOf,
         mayReturn,
         gauges,

@@ -1,5 +1,6 @@
 import type postgres from 'postgres'
 import type { ClusterConfig } from '../../config/index.ts'
+import type { SigningKey } from '../control/signed-document.ts'
 import type { KeyAdmin } from '../keys/admin.ts'
 import type { RoomMaker } from '../rooms/maker.ts'
 import { reversed } from './backward.ts'
@@ -24,6 +25,8 @@ export interface RunDeps {
   readonly settings: MoveSettings
   makerOf(cluster: string): RoomMaker
   keysOf(region: string): KeyAdmin
+  redisOf(region: string): string | null
+  readonly signingKey: SigningKey | null
   clusterOf(cluster: string): ClusterConfig
   /** Whether the tenant's residency lets it go back where it came from. */
   mayReturn(move: Move): Promise<boolean>
@@ -91,6 +94,8 @@ export async function runMove(deps: RunDeps, claimed: Move, lease: Lease, pulse:
       keysOf: deps.keysOf,
       pacer,
       mayReturn: () => deps.mayReturn(move),
+      redisOf: deps.redisOf,
+      signingKey: deps.signingKey,
       tables() {
         tables ??= told().then(async (s) => tablesOf(await s.client(), s.placement.schema))
         return tables

@@ -1,7 +1,9 @@
-import { abort, clear, complete, cutOverBackward, reversed, watch } from './backward.ts'
+import { cutOverBackward, reversed, watch } from './backward.ts'
 import type { Step } from './context.ts'
+import { abort, clear, complete } from './ending.ts'
 import { catchUp, copy, cutOverForward, plan, prepare, verify } from './forward.ts'
 import type { MoveState } from './states.ts'
+import type { Certificate } from './types.ts'
 
 /** The work of every state that has any. */
 export const STEPS: Readonly<Record<MoveState, Step | null>> = {
@@ -18,7 +20,8 @@ export const STEPS: Readonly<Record<MoveState, Step | null>> = {
   rolling_back: async (ctx) => {
     await catchUp(ctx, reversed(ctx))
     const { event, patch } = await verify(ctx, reversed(ctx))
-    return { event, patch: { progress: patch?.progress ?? ctx.move.progress } }
+    const { tables, rows, verifiedAt } = patch!.certificate as Certificate
+    return { event, patch: { certificate: { wayBack: { tables, rows, verifiedAt } } } }
   },
   returning: cutOverBackward,
   clearing: clear,

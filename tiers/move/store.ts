@@ -24,7 +24,10 @@ export interface MoveFilter {
 /** What a transition may write beside the state. */
 export type MovePatch = Partial<
   Pick<Move, 'request' | 'progress' | 'reason' | 'attempts' | 'pauseMs' | 'watchUntil' | 'certificate'>
->
+> & {
+  /** The certificate of a move that ends, as it was signed. */
+  readonly signedCertificate?: string
+}
 
 export interface MoveStore {
   /** Writes down what was done at once. */
@@ -46,7 +49,9 @@ export interface MoveStore {
   /** @throws Overtaken */
   patch(lease: Lease, patch: MovePatch): Promise<void>
   /** @returns null where the move has ended */
-  request(id: string, request: MoveRequest): Promise<Move | null>
+  request(id: string, request: MoveRequest, by: string | null): Promise<Move | null>
+  /** @returns the text that was stored with the move's end; null where it has none */
+  signedCertificate(id: string): Promise<string | null>
 }
 
 /** Somebody else has the move now: whoever gets this stops at once and undoes nothing. */
@@ -57,7 +62,7 @@ export class Overtaken extends Error {
   }
 }
 
-const COLUMNS = `id, tenant_id as "tenantId", origin as "from", destination as "to", state, generation::float8, request, progress,
+const COLUMNS = `id, tenant_id as "tenantId", origin as "from", destination as "to", state, generation::float8, request, requested_by as "requestedBy", progress,
   reason, attempts, pause_ms as "pauseMs", asked_by as "askedBy", watch_until as "watchUntil", certificate,
   created_at as "createdAt", updated_at as "updatedAt", ended_at as "endedAt"`
 
@@ -141,10 +146,14 @@ export function moveStore(sql: postgres.Sql): MoveStore {
         where id = ${id} and lease_owner = ${owner} and generation = ${generation} returning id`
       if (rows.length === 0) throw new Overtaken()
     },
-    async request(id, request) {
+    async request(id, request, by) {
       const [row] = await sql<Move[]>`
-        update moves set request = ${request}, updated_at = now() where id = ${id} and ended_at is null returning ${columns}`
+        update moves set request = ${request}, requested_by = ${by}, updated_at = now() where id = ${id} and ended_at is null returning ${columns}`
       return row ?? null
+    },
+    async signedCertificate(id) {
+      const [row] = await sql<{ text: string | null }[]>`select signed_certificate as text from moves where id = ${id}`
+      return row?.text ?? null
     },
   }
 }
@@ -158,7 +167,7 @@ function json(sql: postgres.Sql, value: unknown) {
 }
 
 function assignments(sql: postgres.Sql, patch: MovePatch) {
-  const { request, progress, reason, attempts, pauseMs, watchUntil, certificate } = patch
+  const { request, progress, reason, attempts, pauseMs, watchUntil, certificate, signedCertificate } = patch
   return sql`
     ${request === undefined ? sql`` : sql`, request = ${request}`}
     ${progress === undefined ? sql`` : sql`, progress = ${json(sql, progress)}`}
@@ -166,5 +175,6 @@ function assignments(sql: postgres.Sql, patch: MovePatch) {
     ${attempts === undefined ? sql`` : sql`, attempts = ${attempts}`}
     ${pauseMs === undefined ? sql`` : sql`, pause_ms = ${pauseMs}`}
     ${watchUntil === undefined ? sql`` : sql`, watch_until = ${watchUntil}`}
-    ${certificate === undefined ? sql`` : sql`, certificate = coalesce(certificate, '{}') || ${json(sql, certificate)}`}`
+    ${certificate === undefined ? sql`` : sql`, certificate = coalesce(certificate, '{}') || ${json(sql, certificate)}`}
+    ${signedCertificate === undefined ? sql`` : sql`, signed_certificate = ${signedCertificate}`}`
 }

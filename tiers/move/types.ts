@@ -30,7 +30,7 @@ export interface TableProof {
   readonly target: string
 }
 
-/** What is left of a move when it has ended: who asked, what was moved, and the proof that it is the same. */
+/** What is noted on the way, for the certificate: who asked, what was moved, and the proof that it is the same. */
 export interface Certificate {
   readonly tables: readonly TableProof[]
   readonly rows: number
@@ -39,6 +39,10 @@ export interface Certificate {
   readonly startedAt: string
   readonly verifiedAt: string
   readonly flippedAt: string
+  /** Rows compared again under the fence, at the last flip. */
+  readonly comparedUnderFence: number
+  /** The proof of a rollback: which side is which is the other way round. */
+  readonly wayBack: { readonly tables: readonly TableProof[]; readonly rows: number; readonly verifiedAt: string }
   readonly endedAt: string
   /** What was looked for in the room that was left, and not found. */
   readonly left: { readonly rows: number; readonly notes: number; readonly fence: number } | null
@@ -54,6 +58,8 @@ export interface Move {
   readonly state: MoveState
   readonly generation: number
   readonly request: MoveRequest | null
+  /** Who made the last request. */
+  readonly requestedBy: string | null
   readonly progress: MoveProgress
   readonly reason: string | null
   /** Attempts at the cut-over. */

@@ -1,11 +1,12 @@
-import type { ClusterConfig, RegionConfig } from '../../../config/index.ts'
+import type { ClusterConfig, Config, RegionConfig } from '../../../config/index.ts'
 import { within } from '../../../tiers/cache/within.ts'
 import { homeOf } from '../../../tiers/control/control-plane.ts'
+import { signingKey } from '../../../tiers/control/signed-document.ts'
 import type { TenantRecord } from '../../../tiers/control/tenant-store.ts'
 import { REGION_DATABASE } from '../../../tiers/rooms/naming.ts'
 import { appLogin } from '../../../tiers/tenancy/roles.ts'
 import type { AdminDeps } from '../env.ts'
-import { type Check, type CheckStatus, checking, fail, ok } from './check.ts'
+import { type Check, type CheckStatus, checking, fail, ok, warn } from './check.ts'
 import { checkClock, checkServer } from './cluster.ts'
 import { checkControlDatabase } from './control-database.ts'
 import { checkRoles } from './roles.ts'
@@ -31,7 +32,12 @@ export async function diagnose(deps: DoctorDeps): Promise<Diagnosis> {
     [...(region.secrets?.clusters.values() ?? [])].map((cluster) => checkCluster(deps, region, cluster, tenants)),
   )
   const regions = [...config.regions.values()].map((region) => checkKeyStore(deps, region))
-  const checks = [...directory, ...(await Promise.all([...clusters, ...regions])).flat(), ...homeless(deps, tenants)]
+  const checks = [
+    ...directory,
+    checkSigningKey(config),
+    ...(await Promise.all([...clusters, ...regions])).flat(),
+    ...homeless(deps, tenants),
+  ]
   const worst = (['fail', 'warn'] as const).find((s) => checks.some((c) => c.status === s))
   return { status: worst ?? 'ok', checks }
 }
@@ -67,6 +73,16 @@ function checkKeyStore({ control }: DoctorDeps, { name, secrets }: RegionConfig)
     const [found] = await within(asked, ANSWER_MS)
     return [ok(check, `${found!.keys} valid keys`)]
   })
+}
+
+/** Whoever checks a signed document compares its key with this one. */
+function checkSigningKey(config: Config): Check {
+  if (config.signingKey !== null) return ok('signing key', signingKey(config.signingKey).keyId)
+  return warn(
+    'signing key',
+    'none: certificates of moves and residency reports are not signed',
+    'Name control.signingKey in the configuration: openssl rand -base64 32.',
+  )
 }
 
 const PAGE = 500

@@ -175,6 +175,15 @@ export const operations: readonly Operation[] = [
     problems: [404],
   },
   {
+    method: 'get',
+    path: `${MOVE}/certificate`,
+    id: 'showCertificate',
+    summary:
+      'What was moved, that it was the same on both sides, and that nothing is left: signed, to be checked offline',
+    answers: { 200: 'Certificate' },
+    problems: [404, 409],
+  },
+  {
     method: 'post',
     path: `${MOVE}/abort`,
     id: 'abortMove',

@@ -65,6 +65,7 @@ export const schemas = {
     from: ref('Home'),
     to: ref('Home'),
     request: nullable({ enum: ['abort', 'rollback', 'complete'] }),
+    requestedBy: nullable({ ...text, description: 'Who made the last request.' }),
     progress: object({
       rowsTotal: count,
       rows: count,
@@ -89,6 +90,18 @@ export const schemas = {
     endedAt: nullable(time),
   }),
   Moves: object({ moves: list('Move') }),
+  Certificate: object({
+    document: {
+      type: 'object',
+      description:
+        'Places, epochs, times, who asked, counts and hashes of every table, and what was looked at afterwards.',
+    },
+    signature: nullable({
+      ...text,
+      description: 'Ed25519 over the canonical JSON (RFC 8785) of the document, base64url.',
+    }),
+    keyId: nullable({ ...text, description: 'The public key, base64url.' }),
+  }),
   Refusal: object({ object: text, fault: text, fix: text }),
   MovePlan: object({
     kind: { enum: ['limits', 'room'] },

@@ -7,6 +7,7 @@ import { count } from '../options.ts'
 import type { SetExitCode } from '../program.ts'
 import { progressBar } from '../progress-bar.ts'
 import { pairs, table } from '../table.ts'
+import { certificateCommand } from './certificate.ts'
 
 /** `innkeeper tenants move`: to another tier, region or cluster, while the tenant is being used. */
 export function addMoveCommand(tenants: Command, setExitCode: SetExitCode): void {
@@ -72,6 +73,8 @@ export function movesCommand(setExitCode: SetExitCode): Command {
       show(cli, watch ? await follow(cli, admin, move) : move)
     })
 
+  moves.addCommand(certificateCommand(setExitCode))
+
   const actions = {
     abort: 'end it: the tenant stays where it is',
     rollback: 'bring the tenant back where it came from, with all that was written since',
@@ -133,7 +136,7 @@ function show({ terminal }: Cli, move: MoveView): void {
     terminal.data(move)
     return
   }
-  const { id, state, from, to, progress, attempts, reason, askedBy, createdAt, watchUntil } = move
+  const { id, state, from, to, progress, attempts, reason, askedBy, request, requestedBy, createdAt, watchUntil } = move
   terminal.out(
     pairs(terminal, {
       move: id,
@@ -147,6 +150,7 @@ function show({ terminal }: Cli, move: MoveView): void {
       attempts,
       reason,
       'asked by': askedBy,
+      'last request': requestedBy === null ? null : `${request ?? 'done'}, by ${requestedBy}`,
       begun: createdAt,
       'watched until': watchUntil,
     }),

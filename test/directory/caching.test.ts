@@ -145,6 +145,28 @@ test('refresh asks the control database whatever is held', async () => {
   await restore()
 })
 
+test('however many wait for a tenant that moves, its source is asked by one at a time, and nobody gets an answer from before', async () => {
+  const restore = await control.loseNotifications()
+  const proxy = await startProxy(control.server.port)
+  const url = control.config().controlUrl.replace(`:${control.server.port}/`, `:${proxy.port}/`)
+  const directory = await connected({ url, settings: { pollMs: 3_600_000 } })
+  const id = await control.tenant('flooded')
+  expect(await directory.byId(id)).toMatchObject({ tier: 'free' })
+  const before = directory.lookups.control
+  proxy.holdAnswersTo(id)
+  const early = directory.refresh(id)
+  await waitUntil('the answer to be held', () => proxy.held() === 1)
+  await control.store.setTier(id, 'pro')
+  const late = Array.from({ length: 500 }, () => directory.refresh(id))
+  proxy.release()
+  expect(await early).toMatchObject({ tier: 'free' })
+  for (const tenant of await Promise.all(late)) expect(tenant).toMatchObject({ tier: 'pro' })
+  expect(directory.lookups.control - before).toBe(2)
+  await directory.close()
+  await proxy.close()
+  await restore()
+})
+
 test('what the directory gives cannot be changed by who gets it', async () => {
   await control.tenant('frozen')
   const directory = await connected()

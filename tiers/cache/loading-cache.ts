@@ -29,6 +29,14 @@ interface Entry<T> {
   freshUntilMs: number
 }
 
+interface Refresh<T> {
+  readonly load: Promise<T | null>
+  /** For those who asked after it had begun. */
+  next: Promise<T | null> | null
+}
+
+const noop = () => {}
+
 /**
  * A cache in front of a source that numbers its changes. Single flight per key; "not found" is a value; an answer that
  * was being fetched when a change of its key arrived is given to who asked but never stored; stale answers serve while the source is down.
@@ -39,6 +47,7 @@ export class LoadingCache<T> {
   /** Apart from the others, so that asking for names that do not exist pushes no real entry out. */
   readonly #missing: LRUCache<string, Entry<T>>
   readonly #loads = new Map<string, Promise<T | null>>()
+  readonly #refreshes = new Map<string, Refresh<T>>()
   /** The latest change of a key, kept for longer than any load takes. */
   readonly #changed = new LRUCache<string, number>({ max: 10_000, ttl: 60_000 })
   #gapAtMs = 0
@@ -96,10 +105,26 @@ export class LoadingCache<T> {
     }
   }
 
-  /** Asks the source whatever is held, and does not join a load that began before. */
-  async refresh(key: string): Promise<T | null> {
+  /**
+   * Asks the source whatever is held, and joins no load that began before. Those who ask while one of these is under way
+   * share the next: however many requests wait for a tenant that is being moved, its source is asked by one at a time.
+   */
+  refresh(key: string): Promise<T | null> {
+    const running = this.#refreshes.get(key)
+    if (running === undefined) return this.#refreshNow(key)
+    running.next ??= running.load.then(noop, noop).then(() => this.#refreshNow(key))
+    return running.next
+  }
+
+  #refreshNow(key: string): Promise<T | null> {
     this.#loads.delete(key)
-    return this.#loadOnce(key, Infinity)
+    const refresh: Refresh<T> = { load: this.#loadOnce(key, Infinity), next: null }
+    this.#refreshes.set(key, refresh)
+    const done = () => {
+      if (this.#refreshes.get(key) === refresh) this.#refreshes.delete(key)
+    }
+    refresh.load.then(done, done)
+    return refresh.load
   }
 
   /** Keeps an answer that was obtained on the way to another. */

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { ClusterConfig, Config } from '../../config/index.ts'
 import { startFeed } from '../cache/feed.ts'
 import { LoadingCache } from '../cache/loading-cache.ts'
@@ -24,7 +24,7 @@ interface Row {
 
 /** The hash under which a key is stored and cached. The secret has 256 bits of its own, so no salt or stretching is needed. */
 export function keyHash(keyText: string): Buffer {
-  return createHash('sha256').update(keyText).digest()
+  return hash('sha256', keyText, 'buffer')
 }
 
 /**
@@ -49,9 +49,9 @@ export function openKeyVerifier(config: Config, cluster: ClusterConfig): KeyVeri
     negativeTtlMs: config.directory.negativeTtlMs,
     staleMs: config.directory.staleMs,
     down: () => !feed.connected(),
-    async load(hash) {
+    async load(hashText) {
       try {
-        const [row] = await reach(() => sql<Row[]>`select * from keys.find(${Buffer.from(hash, 'hex')})`)
+        const [row] = await reach(() => sql<Row[]>`select * from keys.find(${Buffer.from(hashText, 'hex')})`)
         return { value: keyOf(row!), asOf: Number(row!.as_of) }
       } catch (cause) {
         throw new InnkeeperError('cluster_unavailable', 'The key cannot be checked now', { cause, retryAfterMs: 1_000 })
@@ -75,9 +75,9 @@ export function openKeyVerifier(config: Config, cluster: ClusterConfig): KeyVeri
   })
   return {
     async verify(keyText, tenantId) {
-      const hash = keyHash(keyText).toString('hex')
-      const held = cache.peek(hash)
-      const key = held !== undefined ? held : await cache.get(hash)
+      const hashText = hash('sha256', keyText, 'hex')
+      const held = cache.peek(hashText)
+      const key = held !== undefined ? held : await cache.get(hashText)
       if (key === null || key.tenantId !== tenantId || key.revokedAt !== null) return null
       return key.expiresAt !== null && key.expiresAt.getTime() <= Date.now() ? null : key
     },

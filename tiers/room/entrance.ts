@@ -32,6 +32,8 @@ export interface Entered {
 }
 
 const DIRTY_RETRIES = 5
+/** A third of a ticket's life. */
+const BATCH_FRESH_MS = 5_000
 
 /**
  * Finds the tenant's room, leases a connection and sends the batch. Where the room has moved, or is fenced while it
@@ -57,7 +59,8 @@ export async function enterRoom(
   let replanned = false
   for (;;) {
     // Made before there is a lease, which nobody would give back if this threw.
-    const batch = batchFor(tenant)
+    let batch = batchFor(tenant)
+    const madeAt = performance.now()
     let lease: Lease
     try {
       lease = await deps.lease(tenant, signal)
@@ -68,6 +71,15 @@ export async function enterRoom(
       tenant = await deps.place(id, true)
       if (tenant.placement.epoch === before) throw error
       continue
+    }
+    if (performance.now() - madeAt > BATCH_FRESH_MS) {
+      // Its ticket is about to be too old, or is: whoever waited long for a connection must not be refused for that.
+      try {
+        batch = batchFor(tenant)
+      } catch (error) {
+        lease.release()
+        throw error
+      }
     }
     const outcome = await send(lease, batch, signal)
     const refusal = outcome.error

@@ -10,6 +10,7 @@ export {
   type ProcessRole,
   type RegionConfig,
   resolveConfig,
+  resolveKeyRing,
 } from './resolve.ts'
 export { type Secret, secret } from './secret.ts'
 export type { AwayPolicy, ConfigInput, IdentifyStrategy, JwtConfig, Limits, TierConfig } from './shape.ts'

@@ -1,6 +1,8 @@
+import type { Environment } from './environment.ts'
 import { type RegionPeering, readPeering, regionOfKey } from './peering.ts'
 import { parsePostgresUrl } from './postgres-url.ts'
-import type { Read } from './read.ts'
+import { type Read, reader } from './read.ts'
+import { keyBytes, type RegionKeys, readKeys } from './region-keys.ts'
 import { residencyFaults } from './residency.ts'
 import { configShape, type JwtConfig, type ParsedConfig } from './shape.ts'
 import { type ReadPem, readIdentity, readPem, type TlsIdentity, type TlsSettings } from './tls.ts'
@@ -28,14 +30,14 @@ export interface RegionConfig {
   /** The authorities that are believed there, as PEM; null for those of the runtime. */
   readonly peerCa: string | null
   /** Null for a region that this process holds no credentials of. */
-  readonly secrets: {
-    readonly key: Buffer
-    readonly keyPrevious: Buffer | null
-    readonly redisUrl: string | null
-    /** The authorities that the region's own servers are believed by, as PEM. */
-    readonly ca: string | null
-    readonly clusters: ReadonlyMap<string, ClusterConfig>
-  } | null
+  readonly secrets: RegionSecrets | null
+}
+
+export interface RegionSecrets extends RegionKeys {
+  readonly redisUrl: string | null
+  /** The authorities that the region's own servers are believed by, as PEM. */
+  readonly ca: string | null
+  readonly clusters: ReadonlyMap<string, ClusterConfig>
 }
 
 type Resolved = 'control' | 'admin' | 'regions' | 'defaultTier' | 'http' | 'jwt' | 'telemetry'
@@ -104,24 +106,11 @@ export function parseConfig(input: unknown): ParsedConfig {
  * @param env   where secrets are read from, by name
  * @throws ConfigError with every fault at once
  */
-export function resolveConfig(
-  input: unknown,
-  role: ProcessRole,
-  env: Readonly<Record<string, string | undefined>>,
-): Config {
+export function resolveConfig(input: unknown, role: ProcessRole, env: Environment): Config {
   const raw = parseConfig(input)
   const faults = crossChecks(raw, role)
 
-  const read: Read = (where, ref, check) => {
-    const value = env[ref.env]
-    if (value === undefined || value === '') {
-      faults.push({ where: ref.env, what: `is not set; ${where} needs it` })
-      return ''
-    }
-    const fault = check(value)
-    if (fault !== null) faults.push({ where: ref.env, what: fault })
-    return value
-  }
+  const read = reader(env, faults)
   const pem: ReadPem = (where, path, kind = 'certificate') => {
     if (path === undefined) return null
     const found = readPem(path, kind)
@@ -194,7 +183,6 @@ function readRegion(
 ) {
   const at = `regions.${name}`
   const ca = pem(`${at}.caFile`, region.caFile)
-  const key = read(`${at}.key`, region.key, keyBytes)
   const clusters = new Map<string, ClusterConfig>()
   for (const [clusterName, { caFile, ...cluster }] of Object.entries(region.clusters)) {
     const place = `${at}.clusters.${clusterName}`
@@ -208,23 +196,35 @@ function readRegion(
     })
   }
   return {
-    key: Buffer.from(key, 'base64'),
-    keyPrevious: region.keyPrevious
-      ? Buffer.from(read(`${at}.keyPrevious`, region.keyPrevious, keyBytes), 'base64')
-      : null,
+    ...readKeys(name, region, read),
     redisUrl: region.redisUrl ? read(`${at}.redisUrl`, region.redisUrl, redisUrl) : null,
     ca,
     clusters,
   }
 }
 
+/**
+ * Reads the keys of what a region stores, and nothing else: for who handles its files.
+ * @throws ConfigError with every fault at once
+ */
+export function resolveKeyRing(input: unknown, region: string, env: Environment): readonly Buffer[] {
+  const raw = parseConfig(input)
+  const faults = regionFaults(raw, region)
+  if (faults.length > 0) throw new ConfigError(faults)
+  const { keyRing } = readKeys(region, raw.regions[region]!, reader(env, faults))
+  if (faults.length > 0) throw new ConfigError(faults)
+  return keyRing
+}
+
+function regionFaults({ regions }: ParsedConfig, region: string): ConfigFault[] {
+  if (region in regions) return []
+  const known = Object.keys(regions).join(', ')
+  return [{ where: 'regions', what: `has no region "${region}"; it has ${known}` }]
+}
+
 /** What no single field can tell: names that refer to each other. */
 function crossChecks(raw: ParsedConfig, role: ProcessRole): ConfigFault[] {
-  const faults: ConfigFault[] = []
-  if (role.kind === 'gateway' && !(role.region in raw.regions)) {
-    const known = Object.keys(raw.regions).join(', ')
-    faults.push({ where: 'regions', what: `has no region "${role.region}"; it has ${known}` })
-  }
+  const faults = role.kind === 'gateway' ? regionFaults(raw, role.region) : []
   if (raw.defaultTier !== undefined && !(raw.defaultTier in raw.tiers)) {
     faults.push({
       where: 'defaultTier',
@@ -273,11 +273,6 @@ function postgresUrl(value: string): string | null {
 
 function redisUrl(value: string): string | null {
   return URL.canParse(value) && /^rediss?:$/.test(new URL(value).protocol) ? null : 'is not a redis:// or rediss:// URL'
-}
-
-function keyBytes(value: string): string | null {
-  const bytes = Buffer.from(value, 'base64').length
-  return bytes >= 32 ? null : `decodes to ${bytes} bytes; make one of 32: openssl rand -base64 32`
 }
 
 function longEnough(value: string): string | null {

@@ -88,6 +88,13 @@ const regionShape = z.strictObject({
   peerUrl: z.url().optional().describe('where gateways of other regions reach this one, if not at `url`'),
   key: secretRef.describe('32 or more random bytes, base64: the root of all keys of this region'),
   keyPrevious: secretRef.optional().describe('the key before a rotation, still accepted'),
+  keyRing: z
+    .array(secretRef)
+    .min(1)
+    .optional()
+    .describe(
+      'what seals what is stored, 32 or more random bytes, base64, each: the first seals, all open; else `key`',
+    ),
   peering: z
     .strictObject({
       key: secretRef.describe('the private half of the key that what this region forwards is signed with, of X25519'),

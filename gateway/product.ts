@@ -52,13 +52,9 @@ export async function loadProduct(
   const query = fresh ? `?fresh=${Date.now().toString(36)}` : ''
   const load = async (path: string) => loadModule(path, pathToFileURL(path).href + query)
 
-  const configFile = await required(folder, 'innkeeper.config', 'the regions, clusters and tiers')
+  const config = await configIn(folder, load)
   const schemaFile = await required(folder, 'schema', "the application's tables")
   const routesFile = await find(folder, 'routes')
-  const { default: config } = await load(configFile)
-  if (config === undefined) {
-    throw fault(configFile, 'has no default export', 'Write: export default defineConfig({ ... })')
-  }
   const schema = { ...(await load(schemaFile)) }
   const routes = routesFile === null ? null : routesOf(routesFile, (await load(routesFile)).default)
   const migrationsFolder = join(folder, 'migrations')
@@ -66,6 +62,21 @@ export async function loadProduct(
     throw fault(migrationsFolder, 'is missing', 'Write the first migration: innkeeper generate init --config DIR')
   }
   return { folder, config, schema, references: referencesIn(schema), routes, migrationsFolder, isDemo }
+}
+
+/** The configuration alone, not checked yet. @throws InnkeeperError `invalid_config` */
+export async function loadConfig(configFolder: string | null): Promise<unknown> {
+  const folder = configFolder === null ? OWN_FOLDER : resolve(configFolder)
+  await assertFolder(folder)
+  if (folder !== OWN_FOLDER) resolveToThisCopy()
+  return configIn(folder, (path) => loadModule(path, pathToFileURL(path).href))
+}
+
+async function configIn(folder: string, load: (path: string) => Promise<Record<string, unknown>>): Promise<unknown> {
+  const file = await required(folder, 'innkeeper.config', 'the regions, clusters and tiers')
+  const { default: config } = await load(file)
+  if (config === undefined) throw fault(file, 'has no default export', 'Write: export default defineConfig({ ... })')
+  return config
 }
 
 /** The tables alone, for a folder that has no migrations yet. @throws InnkeeperError `invalid_config` */

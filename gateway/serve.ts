@@ -67,6 +67,8 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     if (redis) closers.add('redis', async () => redis.disconnect())
     const directory = openDirectory({ config, redis, observer })
     closers.add('directory', () => directory.close())
+    const { restoreFault } = directory.status()
+    if (restoreFault) log.warn({ fault: restoreFault }, 'the directory kept on disk is not believed')
     const keys = openKeyVerifier(config, homeOf(secrets.clusters))
     closers.add('keys', () => keys.close())
     const clusters = openClusters(config, observer)

@@ -10,6 +10,7 @@ import { migrateCommand } from './commands/migrate.ts'
 import { movesCommand } from './commands/move.ts'
 import { peeringKeyCommand } from './commands/peering-key.ts'
 import { residencyCommand } from './commands/residency.ts'
+import { ringCommand } from './commands/ring.ts'
 import { serveCommand } from './commands/serve.ts'
 import { shellCommand } from './commands/shell.ts'
 import { tenantsCommand } from './commands/tenants.ts'
@@ -34,6 +35,7 @@ const COMMANDS = [
   migrateCommand,
   generateCommand,
   peeringKeyCommand,
+  ringCommand,
   doctorCommand,
 ] as const
 

@@ -6,6 +6,7 @@ import { createReach, RECONNECT_S } from '../cache/reach.ts'
 import { redisLayer, type SharedCache } from '../cache/redis-layer.ts'
 import { InnkeeperError } from '../errors.ts'
 import { openLink } from '../pg/link.ts'
+import { keyRing } from '../ring/key-ring.ts'
 import { isSlug } from '../slug.ts'
 import { NO_OBSERVER, type TiersObserver } from '../telemetry.ts'
 import type { Tenant, TenantId } from '../types.ts'
@@ -137,6 +138,7 @@ export function openDirectory({ config, redis, observer = NO_OBSERVER }: Directo
       staleForMs: feed.disconnectedForMs(),
       entries: ids.size + slugs.size,
       restored: persistence?.restored ?? 0,
+      restoreFault: persistence?.restoreFault ?? null,
       version: feed.seq(),
     }),
     async close() {
@@ -149,12 +151,12 @@ export function openDirectory({ config, redis, observer = NO_OBSERVER }: Directo
   }
 }
 
-/** Null where nothing is kept on disk: only a gateway has a region whose key signs it. */
+/** Null where nothing is kept on disk: only a gateway has a region whose keys seal it. */
 function persisted(config: Config, caches: Omit<PersistOptions, 'snapshot' | 'everyMs'>): Persistence | null {
   const { persistFolder, persistMs } = config.directory
   if (persistFolder === undefined || config.role.kind !== 'gateway') return null
   const { region } = config.role
-  const snapshot = directorySnapshot(persistFolder, region, config.regions.get(region)!.secrets!.key)
+  const snapshot = directorySnapshot(persistFolder, keyRing(region, config.regions.get(region)!.secrets!.keyRing))
   return persistDirectory({ ...caches, snapshot, everyMs: persistMs })
 }
 

@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { parsePostgresUrl } from '../../config/index.ts'
 import { type AdminSql, withAdmin } from '../pg/admin.ts'
+import { passwordLiteral } from '../pg/scram.ts'
 import type { PostgresServer } from '../pg/server.ts'
 import { quoteIdent } from '../quote.ts'
 import { applySqlFiles } from '../sql-files.ts'
@@ -39,8 +40,8 @@ async function grantReader(tx: AdminSql, reader: { user: string; password: strin
   const role = quoteIdent(reader.user)
   const [found] = await tx`select from pg_roles where rolname = ${reader.user}`
   if (found === undefined) await tx.unsafe(`create role ${role} login`)
-  const [quoted] = await tx<{ literal: string }[]>`select quote_literal(${reader.password}) as literal`
-  await tx.unsafe(`alter role ${role} login nosuperuser nocreatedb nocreaterole password ${quoted!.literal}`)
+  const password = passwordLiteral(reader.password)
+  await tx.unsafe(`alter role ${role} login nosuperuser nocreatedb nocreaterole password ${password}`)
   await tx.unsafe(`grant usage on schema public to ${role}`)
   await tx.unsafe(`grant select on tenants, placements, domains, changes to ${role}`)
 }

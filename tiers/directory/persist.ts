@@ -1,7 +1,8 @@
 import type { LoadingCache } from '../cache/loading-cache.ts'
+import { isInnkeeperError } from '../errors.ts'
 import type { TiersObserver } from '../telemetry.ts'
 import type { Tenant, TenantId } from '../types.ts'
-import type { Snapshot, SnapshotEntry } from './snapshot.ts'
+import type { Left, Snapshot, SnapshotEntry } from './snapshot.ts'
 
 export interface PersistOptions {
   readonly snapshot: Snapshot
@@ -15,6 +16,8 @@ export interface PersistOptions {
 export interface Persistence {
   /** Entries that an earlier process left. */
   readonly restored: number
+  /** Why what was there is not believed; null where it is. */
+  readonly restoreFault: string | null
   /** Writes once more what has been learnt. */
   close(): Promise<void>
 }
@@ -29,18 +32,22 @@ export function persistDirectory(options: PersistOptions): Persistence {
   const learntOf = () => caches.reduce((sum, cache) => sum + cache.stores, 0)
   const failed = () => observer.count('directory.persist', 1, { ok: false })
 
+  let restoreFault: string | null = null
   const restored = restore()
-  let learnt = learntOf()
+  // What an older key sealed is sealed anew soon, though nothing more were learnt.
+  let learnt = restored.isCurrent ? learntOf() : -1
   let writing: Promise<void> | null = null
 
-  function restore(): number {
-    let entries: SnapshotEntry[] = []
+  function restore(): Left {
+    let left: Left = { entries: [], isCurrent: true }
     try {
-      entries = snapshot.read()
-    } catch {
+      left = snapshot.read()
+    } catch (error) {
       // As good as none: the gateway starts, and asks the control database.
+      restoreFault = messageOf(error)
       failed()
     }
+    const { entries } = left
     for (const entry of entries) {
       if ('domain' in entry) domains.restore(`domain:${entry.domain}`, entry.id, entry.loadedAtMs)
       else {
@@ -49,7 +56,7 @@ export function persistDirectory(options: PersistOptions): Persistence {
         slugs.restore(`slug:${tenant.slug}`, tenant, entry.loadedAtMs)
       }
     }
-    return entries.length
+    return left
   }
 
   function write(): Promise<void> {
@@ -67,7 +74,8 @@ export function persistDirectory(options: PersistOptions): Persistence {
   const timer = setInterval(write, everyMs)
   timer.unref()
   return {
-    restored,
+    restored: restored.entries.length,
+    restoreFault,
     async close() {
       clearInterval(timer)
       await writing
@@ -83,4 +91,8 @@ function* entriesOf({ ids, slugs, domains }: PersistOptions): Generator<Snapshot
     if (!ids.has(`id:${tenant.id}`)) yield { tenant, loadedAtMs }
   }
   for (const [key, id, loadedAtMs] of domains.held()) yield { domain: key.slice('domain:'.length), id, loadedAtMs }
+}
+
+function messageOf(error: unknown): string {
+  return isInnkeeperError(error) && error.hint !== undefined ? `${error.message}. ${error.hint}` : String(error)
 }

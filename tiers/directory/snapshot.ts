@@ -1,7 +1,11 @@
-import { createHmac, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import type { KeyRing } from '../ring/key-ring.ts'
+import { headOf, sealing, unseal } from '../ring/sealed.ts'
 import type { Tenant, TenantId } from '../types.ts'
 
 /** What a gateway knew: routing facts only, as the directory itself holds no others. */
@@ -9,37 +13,41 @@ export type SnapshotEntry =
   | { readonly tenant: Tenant; readonly loadedAtMs: number }
   | { readonly domain: string; readonly id: TenantId; readonly loadedAtMs: number }
 
+export interface Left {
+  readonly entries: readonly SnapshotEntry[]
+  /** Whether the file is sealed with the key in use. */
+  readonly isCurrent: boolean
+}
+
 export interface Snapshot {
-  /** What the last process left; nothing where it left none, or one that is not whole or not this region's. */
-  read(): SnapshotEntry[]
+  /**
+   * What the last process left; nothing where it left none.
+   * @throws InnkeeperError for a file that is not whole or not this region's, or whose key is not in the ring
+   */
+  read(): Left
   /** Replaces the file in one step, readable by its owner only. */
   write(entries: Iterable<SnapshotEntry>): Promise<void>
 }
 
-const HEAD = 'innkeeper-directory 1'
 /** How many entries are written before others have a turn: a large directory must not hold up requests. */
 const TURN = 500
 
 /**
  * A file of what the directory's caches hold, so that a gateway which starts while the control database is down serves
- * the tenants that it served before. One entry a line; the last line signs all of them with the region's key, so that a
- * file that is torn or was written by somebody else is not believed.
+ * the tenants that it served before. One entry a line, sealed with the region's ring: who has the disk does not learn
+ * whose customers the tenants are, and a file that is torn or was written by somebody else is not believed.
  */
-export function directorySnapshot(folder: string, region: string, regionKey: Buffer): Snapshot {
-  const path = join(folder, `directory-${region}.ndjson`)
-  const macKey = Buffer.from(hkdfSync('sha256', regionKey, 'innkeeper', 'directory snapshot', 32))
-  const signing = () => createHmac('sha256', macKey).update(`${HEAD}\n`)
-
+export function directorySnapshot(folder: string, ring: KeyRing): Snapshot {
+  const path = join(folder, `directory-${ring.region}.sealed`)
   return {
     read() {
-      const text = textOf(path)
-      const end = text.lastIndexOf('\n', text.length - 2)
-      const [head, ...lines] = text.slice(0, end).split('\n')
-      if (head !== HEAD) return []
-      const mac = signing()
-      for (const line of lines) mac.update(`${line}\n`)
-      if (!same(text.slice(end + 1, -1), mac.digest('base64url'))) return []
-      return lines.map((line) => JSON.parse(line) as SnapshotEntry)
+      const sealed = bytesOf(path)
+      if (sealed === null) return { entries: [], isCurrent: true }
+      const lines = unseal(ring, 'directory', sealed).toString().split('\n').slice(0, -1)
+      return {
+        entries: lines.map((line) => JSON.parse(line) as SnapshotEntry),
+        isCurrent: headOf(sealed)!.keyId === ring.currentId,
+      }
     },
     async write(entries) {
       await mkdir(folder, { recursive: true, mode: 0o700 })
@@ -47,13 +55,7 @@ export function directorySnapshot(folder: string, region: string, regionKey: Buf
       try {
         const file = await open(temporary, 'wx', 0o600)
         try {
-          const mac = signing()
-          await file.write(`${HEAD}\n`)
-          for (const lines of turns(entries)) {
-            mac.update(lines)
-            await file.write(lines)
-          }
-          await file.write(`${mac.digest('base64url')}\n`)
+          await pipeline(Readable.from(turns(entries)), sealing(ring, 'directory'), (source) => writeAll(file, source))
           await file.sync()
         } finally {
           await file.close()
@@ -67,28 +69,27 @@ export function directorySnapshot(folder: string, region: string, regionKey: Buf
   }
 }
 
-function* turns(entries: Iterable<SnapshotEntry>): Generator<string> {
+async function writeAll(file: FileHandle, source: AsyncIterable<Buffer>): Promise<void> {
+  for await (const data of source) await file.writeFile(data)
+}
+
+function* turns(entries: Iterable<SnapshotEntry>): Generator<Buffer> {
   let lines = ''
   let count = 0
   for (const entry of entries) {
     lines += `${JSON.stringify(entry)}\n`
     if (++count % TURN !== 0) continue
-    yield lines
+    yield Buffer.from(lines)
     lines = ''
   }
-  if (lines !== '') yield lines
+  if (lines !== '') yield Buffer.from(lines)
 }
 
-function textOf(path: string): string {
+function bytesOf(path: string): Buffer | null {
   try {
-    return readFileSync(path, 'utf8')
+    return readFileSync(path)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return ''
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
     throw error
   }
-}
-
-function same(a: string, b: string): boolean {
-  const [left, right] = [Buffer.from(a), Buffer.from(b)]
-  return left.length === right.length && timingSafeEqual(left, right)
 }

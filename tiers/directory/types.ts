@@ -41,6 +41,8 @@ export interface DirectoryStatus {
   readonly entries: number
   /** How many of them an earlier process left on disk. */
   readonly restored: number
+  /** Why what was left there is not believed; null where it is, or there was nothing. */
+  readonly restoreFault?: string | null
   /** The highest change number seen. */
   readonly version: number
 }

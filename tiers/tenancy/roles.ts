@@ -1,5 +1,6 @@
 import { parsePostgresUrl } from '../../config/index.ts'
 import type { AdminSql } from '../pg/admin.ts'
+import { passwordLiteral } from '../pg/scram.ts'
 import { quoteIdent } from '../quote.ts'
 
 /**
@@ -44,10 +45,8 @@ export async function installRoles(sql: AdminSql, login: AppLogin): Promise<void
       await tx.unsafe(`grant ${quoteIdent(role)} to current_user`)
     }
     if (!have.has(login.user)) await tx.unsafe(`create role ${app} login noinherit`)
-    const [quoted] = await tx<{ password: string }[]>`select quote_literal(${login.password}) as password`
-    await tx.unsafe(
-      `alter role ${app} login nosuperuser nocreatedb nocreaterole noreplication password ${quoted!.password}`,
-    )
+    const password = passwordLiteral(login.password)
+    await tx.unsafe(`alter role ${app} login nosuperuser nocreatedb nocreaterole noreplication password ${password}`)
     const defaults = [
       `search_path = ${APP_SCHEMA}, pg_temp`,
       // A backstop; every transaction sets its tier's own.

@@ -1,0 +1,24 @@
+import type { Read } from './read.ts'
+import type { ParsedConfig } from './shape.ts'
+
+export interface RegionKeys {
+  readonly key: Buffer
+  readonly keyPrevious: Buffer | null
+  /** Of what is stored: the first one seals, all open. The region's own key and the one before where none are named. */
+  readonly keyRing: readonly Buffer[]
+}
+
+export function readKeys(name: string, region: ParsedConfig['regions'][string], read: Read): RegionKeys {
+  const at = `regions.${name}`
+  const bytes = (where: string, ref: { readonly env: string }) =>
+    Buffer.from(read(`${at}.${where}`, ref, keyBytes), 'base64')
+  const key = bytes('key', region.key)
+  const keyPrevious = region.keyPrevious ? bytes('keyPrevious', region.keyPrevious) : null
+  const keyRing = region.keyRing?.map((ref) => bytes('keyRing', ref)) ?? [key, ...(keyPrevious ? [keyPrevious] : [])]
+  return { key, keyPrevious, keyRing }
+}
+
+export function keyBytes(value: string): string | null {
+  const bytes = Buffer.from(value, 'base64').length
+  return bytes >= 32 ? null : `decodes to ${bytes} bytes; make one of 32: openssl rand -base64 32`
+}

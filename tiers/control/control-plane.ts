@@ -166,6 +166,7 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
     makerOf,
     keysOf,
     migrations: async () => (await migration()).files,
+    onControlSilent: () => directory.renew(),
     ...(options.moveSettings === undefined ? {} : { settings: options.moveSettings }),
   })
 

@@ -12,6 +12,8 @@ import type { Move, MoveProgress, MoveRequest } from './types.ts'
 /** How long things may take, and how often they are tried. Times in milliseconds. */
 export interface MoveSettings {
   readonly leaseMs: number
+  /** After how long without an answer a server counts as out of reach, and what waits for it is given up. */
+  readonly silentMs: number
   /** How long the tenant's running transactions are waited for, while new ones are parked. */
   readonly drainMs: number
   /** From the first parked request to the flip. */
@@ -37,6 +39,7 @@ export interface MoveSettings {
 
 export const MOVE_SETTINGS: MoveSettings = {
   leaseMs: 4_000,
+  silentMs: 5_000,
   drainMs: 250,
   deadlineMs: 500,
   attemptsMax: 60,

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import pg from 'pg'
+import { within } from '../cache/within.ts'
 import { InnkeeperError } from '../errors.ts'
 import { createPrimary, type Primary } from '../pg/primary.ts'
 import { type PostgresServer, sslFor } from '../pg/server.ts'
@@ -91,10 +92,12 @@ export async function openMoverClient(options: MoverClientOptions): Promise<Move
   return client
 }
 
+const CONNECT_MS = 10_000
+
 async function connected(connectionString: string, options: MoverClientOptions): Promise<pg.Client> {
   const raw = new pg.Client({
     connectionString,
-    connectionTimeoutMillis: 10_000,
+    connectionTimeoutMillis: CONNECT_MS,
     keepAlive: true,
     application_name: options.applicationName,
     ssl: sslFor(options),
@@ -103,7 +106,7 @@ async function connected(connectionString: string, options: MoverClientOptions):
   raw.on('error', () => {})
   try {
     await raw.connect()
-    await raw.query(SESSION)
+    await within(raw.query(SESSION), CONNECT_MS)
     return raw
   } catch (cause) {
     raw.end().catch(() => {})

@@ -19,6 +19,7 @@ import { type MoveRunner, startRunner } from './runner.ts'
 import { isBeforeFlip, isFinal, type MoveState } from './states.ts'
 import { type MoveFilter, moveStore } from './store.ts'
 import type { Home, Move, MoveRequest } from './types.ts'
+import { createVigil } from './vigil.ts'
 import { withoutMoves } from './without-moves.ts'
 
 export interface StartMove extends Destination {
@@ -71,6 +72,8 @@ export interface MovesOptions {
   makerOf(cluster: string): RoomMaker
   keysOf(region: string): KeyAdmin
   migrations(): Promise<readonly MigrationFile[]>
+  /** The control database does not answer. */
+  onControlSilent?(): void
   onError?(error: Error, move: Move | null): void
 }
 
@@ -96,6 +99,7 @@ export function createMoves(options: MovesOptions): Moves {
     limits === 'off'
       ? null
       : createGauges((cluster) => openGauge({ probe: openProbe(clusterOf(cluster)), limits, everyMs: MEASURE_MS }))
+  const vigil = createVigil({ clusterOf, silentMs: settings.silentMs })
   const wake = () => {
     for (const runner of runners) runner.wake()
   }
@@ -228,10 +232,15 @@ export function createMoves(options: MovesOptions): Moves {
         clusterOf,
         mayReturn,
         gauges,
+        vigil,
         hook,
         atOnce: AT_ONCE,
         pollMs: POLL_MS,
         onChange: (move) => changes.emit(move.id),
+        onControlSilent() {
+          link.renew()
+          options.onControlSilent?.()
+        },
         onError: options.onError ?? (() => {}),
       })
       runners.add(runner)

@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import type { ClusterConfig } from '../../config/index.ts'
+import { within } from '../cache/within.ts'
 import { type MoverClient, openMoverClient } from './mover-client.ts'
 
 /** Measures how a server feels to those who use it. */
@@ -25,6 +26,9 @@ const WORK = `begin; select pg_sleep(0.001); select relname from pg_class where 
 /** In the database that every server has, where no tenant lives and no right is taken away. */
 const DATABASE = 'postgres'
 
+/** A server that is this slow is none; and nobody may wait for a measurement for ever. */
+const ANSWER_MS = 5_000
+
 export function openProbe(cluster: ClusterConfig): Probe {
   let opening: Promise<MoverClient> | null = null
   const close = async () => {
@@ -45,7 +49,9 @@ export function openProbe(cluster: ClusterConfig): Probe {
         applicationName: 'innkeeper-probe',
       })
       try {
-        const results = (await (await opening).raw.query(WORK)) as unknown as pg.QueryResult<{ ms: number }>[]
+        const results = (await within((await opening).raw.query(WORK), ANSWER_MS)) as unknown as pg.QueryResult<{
+          ms: number
+        }>[]
         return results.at(-1)!.rows[0]!.ms
       } catch {
         // Whatever it was, the move's own connections will say it; here it is a server that does not answer.

@@ -18,6 +18,7 @@ import { STEPS } from './steps.ts'
 import { type Lease, type MoveStore, Overtaken } from './store.ts'
 import type { Move, MoveRequest } from './types.ts'
 import { Differs } from './verify.ts'
+import type { Vigil } from './vigil.ts'
 
 export interface RunDeps {
   readonly sql: postgres.Sql
@@ -32,6 +33,7 @@ export interface RunDeps {
   mayReturn(move: Move): Promise<boolean>
   /** What holds moves back for their neighbours' sake; null where nothing does. */
   readonly gauges: Gauges | null
+  readonly vigil: Vigil
   /** Whatever has changed of a move. */
   onChange(move: Move): void
   readonly hook?: MoveHook | undefined
@@ -131,6 +133,14 @@ export async function runMove(deps: RunDeps, claimed: Move, lease: Lease, pulse:
     await Promise.all([ctx.source.close(), ctx.target.close()])
     ctx = contextOf()
   }
+  // What waits for a server that does not answer fails, as if the connection had been lost, and is tried again.
+  const atEnds = (['source', 'target'] as const).map((end) => {
+    const { cluster } = ctx[end].placement
+    return deps.vigil.over(cluster, () => {
+      ctx[end].cut()
+      deps.makerOf(cluster).renew()
+    })
+  })
   try {
     await ctx.hook('claimed')
     const held = heldBy(ctx)
@@ -181,6 +191,7 @@ export async function runMove(deps: RunDeps, claimed: Move, lease: Lease, pulse:
       }
     }
   } finally {
+    for (const end of atEnds) end()
     await Promise.all([ctx.source.close(), ctx.target.close(), pacer.close(), progress.settled()])
   }
 }

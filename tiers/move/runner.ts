@@ -17,6 +17,8 @@ export interface RunnerOptions extends RunDeps {
   readonly atOnce: number
   /** How often open moves without a runner are looked for, in milliseconds. */
   readonly pollMs: number
+  /** The control database has not answered in time: what waits for it is to be given up. */
+  onControlSilent(): void
   onError(error: Error, move: Move | null): void
 }
 
@@ -34,6 +36,11 @@ export function startRunner(options: RunnerOptions): MoveRunner {
   let looking: Promise<void> | null = null
   let lookAgain = false
 
+  /** An answer that does not come keeps nobody waiting, and what else waits for one is told. */
+  const answered = <T>(asking: Promise<T>): Promise<T> => {
+    const late = setTimeout(options.onControlSilent, settings.leaseMs * 0.8)
+    return asking.finally(() => clearTimeout(late))
+  }
   const start = (move: Move) => {
     const lease: Lease = { id: move.id, owner, generation: move.generation }
     const stop = new AbortController()
@@ -41,9 +48,10 @@ export function startRunner(options: RunnerOptions): MoveRunner {
     let asked: MoveRequest | null = move.request
     let held = performance.now()
     const beat = async () => {
+      const sent = performance.now()
       try {
-        asked = await store.extend(lease, settings.leaseMs)
-        held = performance.now()
+        asked = await answered(store.extend(lease, settings.leaseMs))
+        held = Math.max(held, sent)
       } catch (error) {
         // Without an answer the lease is lost when its time is over, whatever the control database thinks.
         if (error instanceof Overtaken || performance.now() - held > settings.leaseMs * 0.8) stop.abort(new Overtaken())
@@ -74,7 +82,8 @@ export function startRunner(options: RunnerOptions): MoveRunner {
       lookAgain = false
       await Promise.all([...running.values()].map((r) => r.beat()))
       while (running.size < atOnce && !closing.signal.aborted) {
-        const move = await store.claim(owner, settings.leaseMs, [...running.keys()])
+        // One that was claimed without our hearing of it is nobody's until its lease is over.
+        const move = await answered(store.claim(owner, settings.leaseMs, [...running.keys()]))
         if (move === null) break
         start(move)
       }

@@ -18,6 +18,8 @@ export interface Side {
   client(): Promise<MoverClient>
   /** Another connection, for work side by side; the side closes it at the latest. */
   another(): Promise<MoverClient>
+  /** Ends its connections at once: what runs on them fails, and whoever asks again gets new ones. */
+  cut(): void
   close(): Promise<void>
 }
 
@@ -44,10 +46,11 @@ export function openSide({ placement, cluster, move, tenant, generation }: SideO
     server,
     waitMs: PRIMARY_WAIT_MS,
     // What runs on the one before would wait for a server that is gone. The attempt fails, and the next one goes to this.
-    onChange: () => {
-      for (const opening of open) opening.then((client) => client.cut(), noop)
-    },
+    onChange: () => cut(),
   })
+  const cut = () => {
+    for (const opening of open) opening.then((client) => client.cut(), noop)
+  }
   const another = () => {
     const opening = openMoverClient({
       ...server,
@@ -65,6 +68,7 @@ export function openSide({ placement, cluster, move, tenant, generation }: SideO
     tenant,
     generation,
     another,
+    cut,
     table: (name) => `${quoteIdent(placement.schema)}.${quoteIdent(name)}`,
     client() {
       first ??= another()

@@ -4,12 +4,15 @@ import postgres from 'postgres'
 import { type PostgresHost, parsePostgresUrl } from '../../config/index.ts'
 import { dial } from './dial.ts'
 import { createPrimary, type Primary } from './primary.ts'
+import { renewable } from './renewable.ts'
 import type { PostgresServer } from './server.ts'
 import { standardParsers, wireValues } from './values.ts'
 
 /** A pool of the `postgres` package: for the control side, notifications and bulk work, never for a tenant's statement. */
 export interface Link {
   readonly sql: postgres.Sql
+  /** Gives up every connection and goes on with new ones: see {@link Renewable}. */
+  renew(): void
   /** @param timeoutS how long what runs may take to end */
   close(timeoutS: number): Promise<void>
 }
@@ -67,7 +70,7 @@ export function openLink(server: PostgresServer, options: LinkOptions): Link {
       })
     })
   const isPlain = hosts.length === 1 && (server.tls ?? 'off') === 'off'
-  const sql = postgres(one(hosts[0], database ?? undefined), {
+  const settings = {
     max,
     // Notices of "already exists, skipping" are the normal course of an idempotent installer.
     onnotice: () => {},
@@ -76,10 +79,11 @@ export function openLink(server: PostgresServer, options: LinkOptions): Link {
     ...(idleTimeoutS === undefined ? {} : { idle_timeout: idleTimeoutS }),
     connection: { application_name: options.applicationName },
     ...(options.hasTextArraysOnly ? { fetch_types: false, types: { textArray: TEXT_ARRAY } } : {}),
-    target_session_attrs: target === 'any' ? undefined : 'primary',
+    target_session_attrs: target === 'any' ? undefined : ('primary' as const),
     ...(isPlain ? {} : { socket: () => socket().catch(failed) }),
-  })
-  return { sql, close: (timeoutS) => closeLink(sql, primary, timeoutS) }
+  }
+  const { sql, renew } = renewable(() => postgres(one(hosts[0], database ?? undefined), settings))
+  return { sql, renew, close: (timeoutS) => closeLink(sql, primary, timeoutS) }
 }
 
 async function closeLink(sql: postgres.Sql, primary: Primary, timeoutS: number): Promise<void> {

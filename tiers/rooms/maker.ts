@@ -1,7 +1,8 @@
 import type { ClusterConfig } from '../../config/index.ts'
 import { InnkeeperError } from '../errors.ts'
 import { migrateRoom, type RoomMigration } from '../migrate/migrate-room.ts'
-import { type AdminSql, adminSql } from '../pg/admin.ts'
+import { type AdminSql, adminLink } from '../pg/admin.ts'
+import type { Link } from '../pg/link.ts'
 import { quoteIdent } from '../quote.ts'
 import type { TicketKey } from '../room/keys.ts'
 import { installDatabase } from '../tenancy/install.ts'
@@ -25,6 +26,8 @@ export interface RoomMaker {
   migrate(database: string, schema: string): Promise<string[]>
   /** The installer's connections to one database of the cluster. */
   admin(database: string): AdminSql
+  /** Gives up every connection: the cluster has been silent for too long. */
+  renew(): void
   close(): Promise<void>
 }
 
@@ -47,19 +50,19 @@ export function createRoomMaker(options: RoomMakerOptions): RoomMaker {
   if (cluster.adminUrl === null) throw new InnkeeperError('invalid_config', `no admin URL of cluster ${cluster.name}`)
   const adminUrl = cluster.adminUrl
   const login = appLogin(cluster.url)
-  const pools = new Map<string, AdminSql>()
+  const pools = new Map<string, Link>()
 
   const admin = (database: string): AdminSql => {
     const known = pools.get(database)
-    if (known !== undefined) return known
-    const sql = adminSql(adminUrl, database, { tls: cluster.tls, ca: cluster.ca, max: 2 })
-    pools.set(database, sql)
-    return sql
+    if (known !== undefined) return known.sql
+    const link = adminLink(adminUrl, database, { tls: cluster.tls, ca: cluster.ca, max: 2 })
+    pools.set(database, link)
+    return link.sql
   }
   const forget = async (database: string) => {
-    const sql = pools.get(database)
+    const link = pools.get(database)
     pools.delete(database)
-    await sql?.end({ timeout: 5 })
+    await link?.close(5)
   }
   const createDatabase = async (name: string) => {
     const [found] = await admin('postgres')`select from pg_database where datname = ${name}`
@@ -124,6 +127,9 @@ export function createRoomMaker(options: RoomMakerOptions): RoomMaker {
         await sql`delete from tenancy.migrations where room = ${schema}`
       } else await removeRows(sql, schema, tenant)
       await sql`delete from tenancy.fence where tenant_id = ${tenant}`
+    },
+    renew() {
+      for (const link of pools.values()) link.renew()
     },
     async close() {
       await Promise.all([...pools.keys()].map(forget))

@@ -237,7 +237,7 @@ function crossChecks(raw: ParsedConfig, role: ProcessRole): ConfigFault[] {
       faults.push({ where: `tiers.${tier}.away`, what: `"forward" needs regions.${unpeered[0]}.peering` })
     }
   }
-  faults.push(...residencyFaults(raw))
+  faults.push(...residencyFaults(raw), ...sharedSecrets(raw))
   if (raw.control.region !== undefined && !Object.hasOwn(raw.regions, raw.control.region)) {
     faults.push({ where: 'control.region', what: `"${raw.control.region}" is not a region` })
   }
@@ -257,6 +257,25 @@ function crossChecks(raw: ParsedConfig, role: ProcessRole): ConfigFault[] {
       if (!Object.values(clusters).some((c) => c.hosts.includes(isolation))) {
         faults.push({ where: `regions.${region}`, what: `no cluster hosts "${isolation}", which tier ${tier} needs` })
       }
+    }
+  }
+  return faults
+}
+
+/** What is a region's own under one name in two regions is one thing after all: whoever has the one has the other. */
+function sharedSecrets({ regions }: ParsedConfig): ConfigFault[] {
+  const faults: ConfigFault[] = []
+  const owners = new Map<string, string>()
+  for (const [region, { key, keyPrevious, keyRing = [], peering, redisUrl }] of Object.entries(regions)) {
+    const own = { key, keyPrevious, redisUrl, 'peering.key': peering?.key, 'peering.keyPrevious': peering?.keyPrevious }
+    const named = [...Object.entries(own), ...keyRing.map((ref) => ['keyRing', ref] as const)]
+    for (const [field, ref] of named) {
+      const owner = ref && owners.get(ref.env)
+      if (owner !== undefined && owner !== region) {
+        const what = `is ${ref!.env}, which is region ${owner}'s too: each region needs one of its own`
+        faults.push({ where: `regions.${region}.${field}`, what })
+      }
+      if (ref) owners.set(ref.env, region)
     }
   }
   return faults

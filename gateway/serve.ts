@@ -63,7 +63,9 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     const { log, observer } = telemetry
 
     const redis =
-      secrets.redisUrl === null ? undefined : openRedis(secrets.redisUrl, (error) => log.warn({ error }, 'redis'))
+      secrets.redisUrl === null
+        ? undefined
+        : openRedis(secrets.redisUrl, options.region, (error) => log.warn({ error }, 'redis'))
     if (redis) closers.add('redis', async () => redis.disconnect())
     const directory = openDirectory({ config, redis, observer })
     closers.add('directory', () => directory.close())
@@ -132,8 +134,10 @@ function readinessOf(directory: Directory): Ready {
   }
 }
 
-function openRedis(url: string, onError: (error: unknown) => void): Redis {
+function openRedis(url: string, region: string, onError: (error: unknown) => void): Redis {
   const redis = new Redis(url, {
+    // CLIENT LIST shows who is there: in a region's Redis its own gateways and nobody else.
+    connectionName: `innkeeper-gateway-${region}`,
     maxRetriesPerRequest: 1,
     enableOfflineQueue: false,
     commandTimeout: 200,

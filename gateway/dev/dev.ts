@@ -117,8 +117,8 @@ async function localProduct({ configFolder, port, state }: DevOptions, fresh = f
   const parsed = parseConfig(product.config)
   const regions = Object.fromEntries(
     Object.entries(parsed.regions).map(([name, region], i) => {
-      // A local system has neither a Redis of its own nor a key that was rotated out.
-      const { redisUrl: _redis, keyPrevious: _previous, peerUrl: _peer, ...rest } = region
+      // A local system has neither a Redis nor a key ring of its own, nor a key that was rotated out.
+      const { redisUrl: _redis, keyPrevious: _previous, keyRing: _ring, peerUrl: _peer, ...rest } = region
       const peering = region.peering && {
         key: region.peering.key,
         publicKeys: [{ env: publicKeyVariable(region.peering.key) }],

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
-import { type Config, type ConfigInput, type ProcessRole, resolveConfig } from '../../config/index.ts'
+import { type Config, type ConfigInput, type ProcessRole, resolveConfig, secret } from '../../config/index.ts'
 import demo from '../../config/innkeeper.config.ts'
 import { publicKeyOf } from '../../config/x25519.ts'
 import { requirePeering } from '../../tiers/control/place.ts'
@@ -75,6 +75,15 @@ describe('the configuration', () => {
     )
     const one = { ...demo, regions: { us: demo.regions.us! } }
     expect(() => resolveConfig(one, gateway, {})).toThrow(/^(?![\s\S]*PEERING)/)
+  })
+
+  test("what is a region's own is no other region's by its name either", () => {
+    const [us, eu] = [demo.regions.us!, demo.regions.eu!]
+    const shared = { redisUrl: secret('REDIS') }
+    const input = { ...demo, regions: { us: { ...us, ...shared }, eu: { ...eu, ...shared, keyRing: [us.key] } } }
+    const resolve = () => resolveConfig(input, { kind: 'gateway', region: 'us' }, { ...env(), REDIS: 'redis://x' })
+    expect(resolve).toThrow("regions.eu.redisUrl: is REDIS, which is region us's too")
+    expect(resolve).toThrow("regions.eu.keyRing: is INNKEEPER_US_KEY, which is region us's too")
   })
 
   test("peers are reached at the region's own address unless another is given", () => {

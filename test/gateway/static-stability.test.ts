@@ -84,7 +84,7 @@ test('what is kept on disk is readable by its owner only, and holds routing fact
   expect(lines.map((l) => l.tenant.slug).sort()).toEqual([...KNOWN].sort())
   for (const line of lines) {
     expect(Object.keys(line).sort()).toEqual(['loadedAtMs', 'tenant'])
-    const fields = ['away', 'id', 'placement', 'region', 'slug', 'status', 'tier', 'version']
+    const fields = ['away', 'id', 'pinned', 'placement', 'profile', 'region', 'slug', 'status', 'tier', 'version']
     expect(Object.keys(line.tenant).sort()).toEqual(fields)
     expect(Object.keys(line.tenant.placement).sort()).toEqual(['cluster', 'database', 'epoch', 'isolation', 'schema'])
   }

@@ -16,15 +16,22 @@ export interface TwoRegions {
 export interface TwoRegionsOptions {
   readonly routes?: Hono
   readonly configure?: (input: ConfigInput) => ConfigInput
+  /** What `configure` names beside the rest. */
+  readonly env?: Readonly<Record<string, string>>
 }
 
 /** The tiers' policies: forward for free, redirect for pro, reject for enterprise. */
 const AWAY = { free: 'forward', pro: 'redirect', enterprise: 'reject' } as const
 
-export async function startTwoRegions({ routes, configure = (i) => i }: TwoRegionsOptions = {}): Promise<TwoRegions> {
+export async function startTwoRegions({
+  routes,
+  configure = (i) => i,
+  env,
+}: TwoRegionsOptions = {}): Promise<TwoRegions> {
   const taps = { us: await startTap(), eu: await startTap() }
   const world = await startWorld({
     regions: ['us', 'eu'],
+    ...(env && { env }),
     configure: (input) =>
       configure({
         ...input,

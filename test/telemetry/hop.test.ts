@@ -21,7 +21,7 @@ beforeEach(async () => {
   const region = (peerUrl: string, name: 'us' | 'eu') => ({
     url: `http://${name}.example.com`,
     peerUrl,
-    key: secret('KEY'),
+    key: secret(`KEY_${name.toUpperCase()}`),
     peering: peeringOf(name),
     clusters: { [`${name}-1`]: { url: secret('CLUSTER'), adminUrl: secret('CLUSTER') } },
   })

@@ -51,7 +51,8 @@ export interface GatewayOptions extends Partial<Omit<EdgeOptions, 'config' | 'te
 
 const ENV = {
   CONTROL: 'postgres://localhost/control',
-  KEY: Buffer.alloc(32, 7).toString('base64'),
+  KEY_US: Buffer.alloc(32, 7).toString('base64'),
+  KEY_EU: Buffer.alloc(32, 8).toString('base64'),
   CLUSTER: 'postgres://localhost/us',
   PEERING_US: Buffer.alloc(32, 1).toString('base64'),
   PEERING_EU: Buffer.alloc(32, 2).toString('base64'),
@@ -68,8 +69,8 @@ export function testConfig(overrides: Partial<ConfigInput> = {}, region = 'us'):
   const input = defineConfig({
     control: { url: secret('CONTROL') },
     regions: {
-      us: { url: 'http://us.example.com', key: secret('KEY'), clusters: cluster('us-1') },
-      eu: { url: 'http://eu.example.com', key: secret('KEY'), clusters: cluster('eu-1') },
+      us: { url: 'http://us.example.com', key: secret('KEY_US'), clusters: cluster('us-1') },
+      eu: { url: 'http://eu.example.com', key: secret('KEY_EU'), clusters: cluster('eu-1') },
     },
     tiers: {
       free: {

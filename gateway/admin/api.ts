@@ -7,6 +7,7 @@ import { createOnError } from '../edge/errors.ts'
 import { createPeers } from '../edge/peer.ts'
 import { requestId } from '../edge/request-id.ts'
 import { secureHeaders } from '../edge/secure-headers.ts'
+import { auditApi } from './audit.ts'
 import { bearerToken } from './authenticate.ts'
 import { diagnose } from './doctor/doctor.ts'
 import { domainsApi } from './domains.ts'
@@ -16,7 +17,9 @@ import { keysApi } from './keys.ts'
 import { migrationsApi } from './migrations.ts'
 import { movesApi, tenantMovesApi } from './moves.ts'
 import { openapiDocument } from './openapi/document.ts'
+import { operatorsApi } from './operators.ts'
 import { residencyApi } from './residency.ts'
+import { recordRefusals, requireListedRight } from './rights.ts'
 import { sqlApi } from './sql.ts'
 import { tenantApi } from './tenant.ts'
 import { tenantsApi } from './tenants.ts'
@@ -37,7 +40,7 @@ export function createAdminApi(options: AdminApiOptions): Hono {
   const host = options.host ?? config.admin.host
   const deps: AdminDeps = { ...options, log: telemetry.log }
   const { onError, notFound } = createOnError(telemetry.log)
-  const authenticated = bearerToken(token)
+  const authenticated = bearerToken(token, control.operators)
   const app: AdminApp = new Hono<AdminEnv>()
 
   // The edge's own take its larger context, of which they use what is here too.
@@ -59,6 +62,8 @@ export function createAdminApi(options: AdminApiOptions): Hono {
   })
 
   app.use('/admin/*', authenticated)
+  app.use('/admin/*', recordRefusals(deps))
+  app.use('/admin/*', requireListedRight)
   app.use('/admin/*', bodyLimit({ maxSize: BODY_BYTES_MAX, onError: tooLarge }))
   app.route('/admin/v1/tenants', tenantsApi(deps))
   app.route('/admin/v1/tenants', tenantApi(deps))
@@ -68,6 +73,8 @@ export function createAdminApi(options: AdminApiOptions): Hono {
   app.route('/admin/v1/tenants', residencyApi(deps))
   app.route('/admin/v1/tenants', tenantMovesApi(deps))
   app.route('/admin/v1/moves', movesApi(deps))
+  app.route('/admin/v1/audit', auditApi(deps))
+  app.route('/admin/v1/operators', operatorsApi(deps))
   app.route('/admin/v1/migrations', migrationsApi(deps))
   app.get('/admin/v1/doctor', async (c) => c.json(await diagnose(deps)))
   app.get('/admin/v1/openapi.json', (c) => c.json(openapiDocument(new URL(c.req.url).origin)))

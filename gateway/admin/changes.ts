@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import type { By } from '../../tiers/audit/entry.ts'
 import type { TenantRecord } from '../../tiers/control/tenant-store.ts'
 import { InnkeeperError } from '../../tiers/errors.ts'
 import { tenantAttributes } from '../../tiers/telemetry.ts'
@@ -14,7 +15,7 @@ export interface Change {
   readonly details?: Readonly<Record<string, unknown>>
 }
 
-/** Writes who changed what, and why, as one structured log line. */
+/** Writes who changed what, and why, as one structured log line; the audit log has it from whoever made the change. */
 export function logChange(log: Logger, c: AdminContext, { action, tenant, reason, details }: Change): void {
   log.info(
     {
@@ -30,10 +31,20 @@ export function logChange(log: Logger, c: AdminContext, { action, tenant, reason
   )
 }
 
+/** Who is asking and why, for the audit log. */
+export function byOf(c: AdminContext, reason?: string): By {
+  return {
+    actor: c.get('actor'),
+    role: c.get('role'),
+    reason: reason ?? reasonOf(c),
+    requestId: c.get('requestId') ?? null,
+  }
+}
+
 const REASON_MAX = 500
 
 /** The header's text. It is percent-encoded where it holds more than a header can. */
-export function reasonOf(c: AdminContext): string | null {
+function reasonOf(c: AdminContext): string | null {
   const given = c.req.header('x-reason')?.trim()
   if (!given) return null
   let text: string

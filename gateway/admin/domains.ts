@@ -1,7 +1,7 @@
 import { Hono } from 'hono'
 import type { Config } from '../../config/index.ts'
 import { InnkeeperError } from '../../tiers/errors.ts'
-import { logChange } from './changes.ts'
+import { byOf, logChange } from './changes.ts'
 import type { AdminDeps, AdminEnv } from './env.ts'
 import { bodyOf } from './input.ts'
 import { assertThere, tenantNamed } from './named.ts'
@@ -23,7 +23,7 @@ export function domainsApi({ config, control, log }: AdminDeps) {
     assertFreeDomain(config, domain)
     const hadIt = tenant.domains.includes(domain)
     if (!hadIt) {
-      await control.store.addDomain(tenant.id, domain)
+      await control.store.addDomain(tenant.id, domain, byOf(c, reason))
       logChange(log, c, { action: 'domain.add', tenant, reason, details: { domain } })
     }
     return c.json({ domain, tenant: tenant.slug }, hadIt ? 200 : 201)
@@ -33,7 +33,7 @@ export function domainsApi({ config, control, log }: AdminDeps) {
     const { reason } = await bodyOf(c, removal)
     const domain = domainShape.safeParse(c.req.param('domain')).data
     const tenant = await tenantNamed(control, c)
-    if (domain === undefined || !(await control.store.removeDomain(tenant.id, domain))) {
+    if (domain === undefined || !(await control.store.removeDomain(tenant.id, domain, byOf(c, reason)))) {
       throw new InnkeeperError('not_found', `Tenant ${tenant.slug} has no such domain`, {
         hint: `Its domains: GET /admin/v1/tenants/${tenant.slug}/domains`,
       })

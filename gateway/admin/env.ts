@@ -3,6 +3,7 @@ import type { Context, Hono, MiddlewareHandler } from 'hono'
 import type { Logger } from 'pino'
 import type { Config } from '../../config/index.ts'
 import type { ControlPlane } from '../../tiers/control/control-plane.ts'
+import type { Role } from '../../tiers/operators/roles.ts'
 import type { QueryResult } from '../../tiers/types.ts'
 import type { Product } from '../product.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
@@ -13,6 +14,7 @@ export interface AdminEnv {
     requestId: string
     /** Who is asking: the name of the token. */
     actor: string
+    role: Role
   }
 }
 

@@ -1,7 +1,7 @@
 import { Hono } from 'hono'
 import { InnkeeperError } from '../../tiers/errors.ts'
 import { isTenantId } from '../../tiers/types.ts'
-import { logChange } from './changes.ts'
+import { byOf, logChange } from './changes.ts'
 import type { AdminDeps, AdminEnv } from './env.ts'
 import { bodyOf } from './input.ts'
 import { assertThere, tenantNamed } from './named.ts'
@@ -22,9 +22,12 @@ export function keysApi({ control, log }: AdminDeps) {
     const { name, scopes, expiresAt, reason } = await bodyOf(c, newKey)
     const tenant = await tenantNamed(control, c)
     assertThere(tenant)
-    const { key, text } = await control
-      .keysOf(tenant.region)
-      .create(tenant.id, { name, scopes, expiresAt: expiresAt === null ? null : new Date(expiresAt) })
+    const wanted = { name, scopes, expiresAt: expiresAt === null ? null : new Date(expiresAt) }
+    const { key, text } = await control.audit.around(
+      { action: 'key.create', by: byOf(c, reason), tenant, details: wanted },
+      () => control.keysOf(tenant.region).create(tenant.id, wanted),
+      (made) => ({ id: made.key.id }),
+    )
     logChange(log, c, { action: 'key.create', tenant, reason, details: { id: key.id, name, scopes, expiresAt } })
     return c.json({ ...keyView(key), apiKey: text }, 201)
   })
@@ -34,12 +37,15 @@ export function keysApi({ control, log }: AdminDeps) {
     const id = c.req.param('id')
     const tenant = await tenantNamed(control, c)
     // Keys are named by UUIDs as tenants are; anything else would be an error of the database's.
-    const key = isTenantId(id) ? await control.keysOf(tenant.region).revoke(tenant.id, id) : null
-    if (key === null) {
+    const revoke = async () => {
+      const key = isTenantId(id) ? await control.keysOf(tenant.region).revoke(tenant.id, id) : null
+      if (key !== null) return key
       throw new InnkeeperError('not_found', `Tenant ${tenant.slug} has no key "${id}"`, {
         hint: `Its keys: GET /admin/v1/tenants/${tenant.slug}/keys`,
       })
     }
+    const details = { id: id.slice(0, 100) }
+    const key = await control.audit.around({ action: 'key.revoke', by: byOf(c, reason), tenant, details }, revoke)
     logChange(log, c, { action: 'key.revoke', tenant, reason, details: { id, name: key.name } })
     return c.json(keyView(key))
   })

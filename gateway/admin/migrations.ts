@@ -1,9 +1,10 @@
 import { Hono } from 'hono'
 import { stream, streamSSE } from 'hono/streaming'
+import type { By } from '../../tiers/audit/entry.ts'
 import type { FleetMigration, MigrationProgress } from '../../tiers/control/fleet.ts'
 import { InnkeeperError, isInnkeeperError } from '../../tiers/errors.ts'
 import { problemHeaders, problemOf } from '../edge/problem.ts'
-import { logChange } from './changes.ts'
+import { byOf, logChange } from './changes.ts'
 import type { AdminContext, AdminDeps, AdminEnv } from './env.ts'
 import { bodyOf } from './input.ts'
 import { removal } from './shapes.ts'
@@ -19,9 +20,14 @@ export function migrationsApi({ control, log }: AdminDeps) {
   let isRunning = false
 
   /** Goes on when the client goes away: half of the rooms on a new version is worse than an unread answer. */
-  async function run(report: Report) {
+  async function run(report: Report, by: By) {
     try {
-      return resultOf(await control.migrate(report))
+      const migrate = async () => resultOf(await control.migrate(report))
+      return await control.audit.around({ action: 'migrate', by }, migrate, ({ ok, rooms, migrated }) => ({
+        ok,
+        rooms,
+        migrated,
+      }))
     } finally {
       isRunning = false
     }
@@ -32,12 +38,13 @@ export function migrationsApi({ control, log }: AdminDeps) {
     if (isRunning) {
       throw new InnkeeperError('conflict', 'A migration is running', { hint: 'Wait for it to end, then try again.' })
     }
+    const by = byOf(c, reason)
     isRunning = true
     logChange(log, c, { action: 'migrate', reason })
     const accept = c.req.header('accept') ?? ''
-    if (accept.includes('application/x-ndjson')) return asLines(c, run)
-    if (accept.includes('text/event-stream')) return asEvents(c, run)
-    const result = await run(() => {})
+    if (accept.includes('application/x-ndjson')) return asLines(c, (report) => run(report, by))
+    if (accept.includes('text/event-stream')) return asEvents(c, (report) => run(report, by))
+    const result = await run(() => {}, by)
     return result.ok ? c.json(result) : refused(c, result)
   })
 

@@ -3,7 +3,7 @@ import { streamSSE } from 'hono/streaming'
 import type { MovePlan } from '../../tiers/move/plan.ts'
 import { isFinal } from '../../tiers/move/states.ts'
 import { type Move, NO_PROGRESS } from '../../tiers/move/types.ts'
-import { logChange } from './changes.ts'
+import { byOf, logChange } from './changes.ts'
 import type { AdminContext, AdminDeps, AdminEnv } from './env.ts'
 import { bodyOf, queryOf } from './input.ts'
 import { assertThere, tenantNamed } from './named.ts'
@@ -19,7 +19,7 @@ export function tenantMovesApi({ control, log }: AdminDeps) {
     assertThere(tenant)
     const wanted = { tenant: tenant.id, ...destination }
     if (dryRun) return c.json(planView(await control.moves.plan(wanted)))
-    const move = await control.moves.start({ ...wanted, by: c.get('actor') })
+    const move = await control.moves.start({ ...wanted, by: c.get('actor'), operator: byOf(c, reason) })
     logChange(log, c, {
       action: 'tenant.move',
       tenant,
@@ -62,7 +62,7 @@ export function movesApi({ control, log }: AdminDeps) {
   for (const action of ['abort', 'rollback', 'complete'] as const) {
     app.post(`/:id/${action}`, async (c) => {
       const { reason } = await bodyOf(c, removal)
-      const move = await moves[action](c.req.param('id'), c.get('actor'))
+      const move = await moves[action](c.req.param('id'), byOf(c, reason))
       await logged(c, action, move, reason)
       return c.json(moveView(move), 202)
     })

@@ -3,16 +3,23 @@ import type { TenantRecord } from '../../tiers/control/tenant-store.ts'
 import { InnkeeperError } from '../../tiers/errors.ts'
 import { isSlug } from '../../tiers/slug.ts'
 import { isTenantId } from '../../tiers/types.ts'
+import { byOf } from './changes.ts'
 import type { AdminContext } from './env.ts'
 
 /**
- * The tenant that the path names, by slug or id.
+ * The tenant that the path names, by slug or id. Who only looks at it is written down where its profile asks for that.
  *
  * @throws InnkeeperError `tenant_not_found`, also for what can be neither: the database is not asked about that
  */
 export async function tenantNamed(control: ControlPlane, c: AdminContext): Promise<TenantRecord> {
   const name = c.req.param('slug') ?? ''
-  if (isSlug(name) || isTenantId(name)) return control.tenant(name)
+  if (isSlug(name) || isTenantId(name)) {
+    const tenant = await control.tenant(name)
+    if (c.req.method === 'GET' && control.isAccessAudited(tenant)) {
+      await control.audit.append({ action: 'tenant.read', by: byOf(c), tenant, details: { path: c.req.path } })
+    }
+    return tenant
+  }
   throw new InnkeeperError('tenant_not_found', 'There is no tenant of that name', {
     hint: 'A slug is 1 to 63 lower-case letters, digits and dashes.',
   })

@@ -1,6 +1,6 @@
 import { Hono } from 'hono'
 import type { TenantRecord } from '../../tiers/control/tenant-store.ts'
-import { logChange } from './changes.ts'
+import { byOf, logChange } from './changes.ts'
 import type { AdminDeps, AdminEnv } from './env.ts'
 import { bodyOf } from './input.ts'
 import { assertThere, tenantNamed } from './named.ts'
@@ -15,7 +15,7 @@ export function residencyApi({ config, control, log }: AdminDeps) {
     const { reason, ...change } = await bodyOf(c, residencyChange)
     const before = await tenantNamed(control, c)
     assertThere(before)
-    const tenant = await control.setResidency(before.id, change)
+    const tenant = await control.setResidency(before.id, change, byOf(c, reason))
     const details = { from: keptTo(before), to: keptTo(tenant) }
     logChange(log, c, { action: 'tenant.residency', tenant, reason, details })
     return c.json(tenantView(tenant, config))

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { awayShape } from '../../config/shape.ts'
+import { ROLES } from '../../tiers/operators/roles.ts'
 import { isSlug } from '../../tiers/slug.ts'
 
 /** What the admin API takes. The OpenAPI document is made from these. */
@@ -104,6 +105,34 @@ export const moveQuery = z.strictObject({
   tenant: z.string().optional().describe('a slug or an id'),
   open: z.stringbool().optional().describe('those that have not ended, or those that have'),
   limit: z.coerce.number().int().min(1).max(500).default(100),
+})
+
+const day = z.iso.datetime({ offset: true }).refine((at) => Date.parse(at) > Date.now(), 'lies in the past')
+
+export const newOperator = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[a-z][a-z0-9._@-]{0,62}$/, 'use a lower-case letter, then up to 62 letters, digits or . _ @ -'),
+  role: z.enum(ROLES),
+  expiresAt: day.nullable().default(null),
+  reason: reason.optional(),
+})
+
+export const auditQuery = z.strictObject({
+  tenant: z.string().optional().describe('a slug or an id'),
+  actor: z.string().optional(),
+  action: z.string().optional().describe('such as tenant.move'),
+  before: z.coerce.number().int().min(1).optional().describe('the `next` of the page before: the newest come first'),
+  limit: z.coerce.number().int().min(1).max(500).default(100),
+})
+
+export const auditProofQuery = z.strictObject({
+  anchor: z
+    .string()
+    .regex(/^\d{1,15}:[0-9a-f]{64}$/, 'is not the `head` of an earlier proof')
+    .transform((text) => ({ seq: Number(text.split(':')[0]), hash: text.split(':')[1]! }))
+    .optional()
+    .describe('the `head` of an earlier proof: what came before it must still be there'),
 })
 
 export const newDomain = z.strictObject({ domain, reason: reason.optional() })

@@ -3,7 +3,7 @@ import { Hono } from 'hono'
 import type { TenantRecord } from '../../tiers/control/tenant-store.ts'
 import { InnkeeperError } from '../../tiers/errors.ts'
 import { isDatabaseError } from '../../tiers/pg/batch.ts'
-import { logChange, reasonOf } from './changes.ts'
+import { byOf, logChange } from './changes.ts'
 import type { AdminDeps, AdminEnv } from './env.ts'
 import { bodyOf } from './input.ts'
 import { tenantNamed } from './named.ts'
@@ -22,7 +22,9 @@ export function sqlApi({ control, log, tenantSql }: AdminDeps) {
       throw new InnkeeperError('not_found', 'This control plane runs no SQL for tenants')
     }
     const tenant = await tenantNamed(control, c)
-    control.assertSession(tenant, reason ?? reasonOf(c))
+    const by = byOf(c, reason)
+    control.assertSession(tenant, by.reason)
+    await control.audit.append({ action: 'tenant.sql', by, tenant, details: digestOf(sql), outcome: 'begun' })
     // Written before it runs, so that what brought a server down is there to read. Values in it may be the tenant's data.
     logChange(log, c, { action: 'tenant.sql', tenant, reason, details: statementDetails(tenant, sql) })
     try {
@@ -45,8 +47,11 @@ export function sqlApi({ control, log, tenantSql }: AdminDeps) {
 /** Of a tenant that is kept to regions no value stands in a log, which may be read anywhere: a digest can be compared. */
 function statementDetails({ profile, pinned }: TenantRecord, sql: string) {
   if (!profile && !pinned) return { sql: sql.slice(0, 2_000) }
-  return { sql_sha256: createHash('sha256').update(sql).digest('hex') }
+  return digestOf(sql)
 }
+
+/** The audit log is global and kept for ever: of a statement it says only what shows which one it was. */
+const digestOf = (sql: string) => ({ sql_sha256: createHash('sha256').update(sql).digest('hex') })
 
 /**
  * Keeps a look at a big table from filling this process's memory. A statement that begins with WITH may change data,

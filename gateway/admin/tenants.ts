@@ -1,7 +1,7 @@
 import { Hono } from 'hono'
 import { regionNamed, tierNamed } from '../../tiers/control/place.ts'
 import { InnkeeperError, isInnkeeperError } from '../../tiers/errors.ts'
-import { logChange } from './changes.ts'
+import { byOf, logChange } from './changes.ts'
 import { assertFreeDomain } from './domains.ts'
 import type { AdminContext, AdminDeps, AdminEnv } from './env.ts'
 import { bodyOf, queryOf } from './input.ts'
@@ -28,10 +28,12 @@ export function tenantsApi({ config, control, log }: AdminDeps) {
     const body = await bodyOf(c, newTenant)
     const region = body.region ?? onlyRegion([...config.regions.keys()])
     for (const domain of body.domains ?? []) assertFreeDomain(config, domain)
+    const by = byOf(c, body.reason)
     const existed = (await control.store.get(body.slug)) !== null
     const { domains: _domains, reason: _reason, ...wanted } = body
-    const made = await control.createTenant({ ...wanted, region, idempotencyKey: idempotencyKeyOf(c) })
-    for (const domain of body.domains ?? []) await addDomain(made.slug, () => control.store.addDomain(made.id, domain))
+    const made = await control.createTenant({ ...wanted, region, idempotencyKey: idempotencyKeyOf(c) }, by)
+    for (const domain of body.domains ?? [])
+      await addDomain(made.slug, () => control.store.addDomain(made.id, domain, by))
     const tenant = await control.tenant(made.id)
     if (!existed) logChange(log, c, { action: 'tenant.create', tenant, reason: body.reason })
     c.header('location', `/admin/v1/tenants/${tenant.slug}`)

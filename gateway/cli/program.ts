@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { auditCommand } from './commands/audit.ts'
 import { controlCommand } from './commands/control.ts'
 import { devCommand } from './commands/dev.ts'
 import { doctorCommand } from './commands/doctor.ts'
@@ -8,6 +9,7 @@ import { initCommand } from './commands/init.ts'
 import { keysCommand } from './commands/keys.ts'
 import { migrateCommand } from './commands/migrate.ts'
 import { movesCommand } from './commands/move.ts'
+import { operatorsCommand } from './commands/operators.ts'
 import { peeringKeyCommand } from './commands/peering-key.ts'
 import { residencyCommand } from './commands/residency.ts'
 import { ringCommand } from './commands/ring.ts'
@@ -31,6 +33,8 @@ const COMMANDS = [
   domainsCommand,
   keysCommand,
   residencyCommand,
+  auditCommand,
+  operatorsCommand,
   shellCommand,
   migrateCommand,
   generateCommand,

@@ -1,5 +1,7 @@
 import { v7 as uuidv7 } from 'uuid'
 import type { ClusterConfig, Config } from '../../config/index.ts'
+import { BY_PROGRAM, type By } from '../audit/entry.ts'
+import { type AuditLog, auditLog } from '../audit/log.ts'
 import { installDirectory } from '../directory/install.ts'
 import { InnkeeperError } from '../errors.ts'
 import { type KeyAdmin, keyAdmin } from '../keys/admin.ts'
@@ -7,6 +9,7 @@ import { installKeys } from '../keys/install.ts'
 import { type MigrationFile, readMigrations } from '../migrate/files.ts'
 import type { MoveSettings } from '../move/context.ts'
 import { createMoves, type Moves } from '../move/moves.ts'
+import { type Operators, operatorStore } from '../operators/operators.ts'
 import { openLink } from '../pg/link.ts'
 import { quoteIdent } from '../quote.ts'
 import { assertResidency, awayFaults, residencyFaults, sessionFaults } from '../residency/faults.ts'
@@ -53,9 +56,14 @@ export interface KeptTo {
   readonly pinned?: readonly string[] | null | undefined
 }
 
-/** Everything that writes the directory or makes rooms. It needs the credentials of all regions; gateways have none of it. */
+/**
+ * Everything that writes the directory or makes rooms. It needs the credentials of all regions; gateways have none of it.
+ * Whatever changes something takes who wants it, for the audit log.
+ */
 export interface ControlPlane {
   readonly store: TenantStore
+  readonly audit: AuditLog
+  readonly operators: Operators
   /** Moves of tenants. Nothing is done about them until `moves.run()` is called, in one process or in several. */
   readonly moves: Moves
   /** Brings the control database, every cluster and every region's key store to this version. Idempotent. */
@@ -64,31 +72,33 @@ export interface ControlPlane {
    * Makes a tenant with its room. Repeatable: the same call with the same idempotency key finishes what a killed one
    * began and returns the same tenant.
    */
-  createTenant(request: CreateTenant): Promise<TenantRecord>
+  createTenant(request: CreateTenant, by?: By): Promise<TenantRecord>
   /** @throws InnkeeperError `tenant_not_found` */
   tenant(slugOrId: string): Promise<TenantRecord>
   tenants(filter: TenantFilter): Promise<TenantRecord[]>
-  suspend(slugOrId: string): Promise<TenantRecord>
-  resume(slugOrId: string): Promise<TenantRecord>
+  suspend(slugOrId: string, by?: By): Promise<TenantRecord>
+  resume(slugOrId: string, by?: By): Promise<TenantRecord>
   /**
    * A tier of the same isolation model is a matter of limits; another one needs a move.
    * @throws InnkeeperError `conflict` where it does, `residency_violation`
    */
-  setTier(slugOrId: string, tier: string): Promise<TenantRecord>
+  setTier(slugOrId: string, tier: string, by?: By): Promise<TenantRecord>
   /** @param away null for what its tier says @throws InnkeeperError `residency_violation` */
-  setAway(slugOrId: string, away: AwayPolicy | null): Promise<TenantRecord>
+  setAway(slugOrId: string, away: AwayPolicy | null, by?: By): Promise<TenantRecord>
   /**
    * Says what a tenant is kept to, from now on. It has to keep it already: a tenant that lives elsewhere is moved first.
    * @throws InnkeeperError `residency_violation` with everything that breaks it
    */
-  setResidency(slugOrId: string, kept: KeptTo): Promise<TenantRecord>
+  setResidency(slugOrId: string, kept: KeptTo, by?: By): Promise<TenantRecord>
   /**
    * Asked before an operator sees rows of a tenant.
    * @throws InnkeeperError `residency_violation`
    */
   assertSession(tenant: TenantRecord, reason: string | null): void
+  /** Whether its profile asks for operators who look at it to be written down; so does one that is not known. */
+  isAccessAudited(tenant: TenantRecord): boolean
   /** Refuses the tenant's requests for good and removes its room with all that is in it. */
-  offboard(slugOrId: string): Promise<TenantRecord>
+  offboard(slugOrId: string, by?: By): Promise<TenantRecord>
   keysOf(region: string): KeyAdmin
   /** Applies the application's migrations to every room. */
   migrate(onProgress?: (p: MigrationProgress) => void): Promise<FleetMigration>
@@ -105,6 +115,9 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
   const directory = link(10)
   const locks = link(16)
   const store = tenantStore(directory.sql, locks.sql)
+  // Of its own: the store's client writes and reads values in another way.
+  const records = link(4)
+  const audit = auditLog(records.sql)
   let files: Promise<MigrationFile[]> | null = null
   const migration = async () => {
     files ??= readMigrations(migrationsFolder)
@@ -143,13 +156,13 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
       await store.setStatus(now.id, 'active')
       return tenant(now.id)
     })
-  const setStatus = async (slugOrId: string, from: readonly string[], to: 'active' | 'suspended') => {
+  const setStatus = async (slugOrId: string, from: readonly string[], to: 'active' | 'suspended', by: By) => {
     const { id } = await tenant(slugOrId)
     return store.exclusively(id, async () => {
       const now = await tenant(id)
       if (now.status !== to) {
         if (!from.includes(now.status)) throw new InnkeeperError('conflict', `The tenant is ${now.status}`)
-        await store.setStatus(id, to)
+        await store.setStatus(id, to, { action: to === 'active' ? 'tenant.resume' : 'tenant.suspend', by })
       }
       return tenant(id)
     })
@@ -172,6 +185,8 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
 
   return {
     store,
+    audit,
+    operators: operatorStore(records.sql),
     moves,
     makerOf,
     tenant,
@@ -179,7 +194,7 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
     async install(onStep = () => {}) {
       onStep('control database')
       await installDirectory(server, readerOf(options.config))
-      await syncProfiles(directory.sql, config)
+      await syncProfiles(records.sql, config)
       await Promise.all(
         [...makers.values()].map(async (maker) => {
           onStep(`cluster ${maker.cluster}`)
@@ -190,16 +205,19 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
         [...keyStores].map(([region, { home }]) => installKeyStore(makerOf(home.name), home, region, onStep)),
       )
     },
-    async createTenant({
-      slug,
-      tier: tierName = config.defaultTier,
-      region: regionName,
-      away = null,
-      profile = null,
-      pinned = null,
-      idempotencyKey,
-      domains = [],
-    }) {
+    async createTenant(
+      {
+        slug,
+        tier: tierName = config.defaultTier,
+        region: regionName,
+        away = null,
+        profile = null,
+        pinned = null,
+        idempotencyKey,
+        domains = [],
+      },
+      by = BY_PROGRAM,
+    ) {
       if (!isSlug(slug)) {
         throw new InnkeeperError('invalid_request', 'The slug is not valid', {
           field: 'slug',
@@ -225,15 +243,16 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
           refused(cluster)
           return roomFor(tier.isolation, cluster, id, 1)
         },
+        by,
       )
       const finished = await finish(begun)
       // After the room is made: a domain that is taken must not leave the tenant half made.
-      for (const domain of domains) await store.addDomain(begun.id, domain.toLowerCase())
+      for (const domain of domains) await store.addDomain(begun.id, domain.toLowerCase(), by)
       return domains.length === 0 ? finished : tenant(begun.id)
     },
-    suspend: (slugOrId) => setStatus(slugOrId, ['active'], 'suspended'),
-    resume: (slugOrId) => setStatus(slugOrId, ['suspended'], 'active'),
-    async setTier(slugOrId, tierName) {
+    suspend: (slugOrId, by = BY_PROGRAM) => setStatus(slugOrId, ['active'], 'suspended', by),
+    resume: (slugOrId, by = BY_PROGRAM) => setStatus(slugOrId, ['suspended'], 'active', by),
+    async setTier(slugOrId, tierName, by = BY_PROGRAM) {
       const { isolation } = tierNamed(config, tierName)
       const { id } = await tenant(slugOrId)
       return store.exclusively(id, async () => {
@@ -248,21 +267,21 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
         }
         const home = { tier: tierName, region, cluster: placement?.cluster ?? null }
         assertResidency(now, 'A change of tier', residencyFaults(config, now, home))
-        await store.setTier(id, tierName)
+        await store.setTier(id, tierName, { action: 'tenant.tier', by })
         return tenant(id)
       })
     },
-    async setAway(slugOrId, away) {
+    async setAway(slugOrId, away, by = BY_PROGRAM) {
       requirePeering(config, away)
       const { id } = await tenant(slugOrId)
       return store.exclusively(id, async () => {
         const now = await tenant(id)
         assertResidency(now, 'The away policy', awayFaults(config, now, away))
-        await store.setAway(id, away)
+        await store.setAway(id, away, { action: 'tenant.away', by })
         return tenant(id)
       })
     },
-    async setResidency(slugOrId, change) {
+    async setResidency(slugOrId, change, by = BY_PROGRAM) {
       assertProfile(config, change)
       const { id } = await tenant(slugOrId)
       return store.exclusively(id, async () => {
@@ -276,17 +295,24 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
         }
         const faults = homes.flatMap((home) => residencyFaults(config, kept, home))
         assertResidency(kept, 'The residency', [...faults, ...awayFaults(config, kept, now.away ?? null)])
-        await store.setResidency(id, kept)
+        await store.setResidency(id, kept, { action: 'tenant.residency', by })
         return tenant(id)
       })
     },
+    isAccessAudited(now) {
+      const residency = residencyOf(config, now)
+      return residency !== null && residency.name !== null && residency.profile?.audit !== 'changes'
+    },
     assertSession: (now, reason) => assertResidency(now, 'A support session', sessionFaults(config, now, reason)),
-    async offboard(slugOrId) {
+    async offboard(slugOrId, by = BY_PROGRAM) {
       const { id } = await tenant(slugOrId)
       return store.exclusively(id, async () => {
         const now = await tenant(id)
         await moves.assertNone(id)
-        await store.setStatus(id, 'offboarded')
+        if (now.status !== 'offboarded') {
+          const details = { placement: now.placement, domains: now.domains }
+          await store.setStatus(id, 'offboarded', { action: 'tenant.offboard', by, details })
+        }
         for (const key of await keyStores.get(now.region)!.admin.list(id)) {
           await keyStores.get(now.region)!.admin.revoke(id, key.id)
         }
@@ -311,7 +337,7 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
     async close() {
       await moves.close()
       await Promise.all([...makers.values()].map((m) => m.close()))
-      await Promise.all([directory.close(5), locks.close(5)])
+      await Promise.all([directory, locks, records].map((l) => l.close(5)))
     },
   }
 }

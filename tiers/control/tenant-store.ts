@@ -1,6 +1,7 @@
 import { and, asc, eq, gt, sql as raw } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/postgres-js'
 import type postgres from 'postgres'
+import { type AuditEntry, type By, entryText, type Note } from '../audit/entry.ts'
 import { domains, placements, tenants } from '../directory/schema.ts'
 import { InnkeeperError } from '../errors.ts'
 import {
@@ -45,14 +46,19 @@ export interface TenantStore {
    * Writes a new tenant with the place of its first room, or finds the one that an earlier attempt wrote.
    * @throws InnkeeperError `conflict` where the slug belongs to another request
    */
-  begin(tenant: NewTenant, place: (loads: ClusterLoad[]) => Omit<Placement, 'epoch'>): Promise<TenantRecord>
-  setStatus(id: TenantId, status: TenantStatus): Promise<void>
-  setTier(id: TenantId, tier: string): Promise<void>
+  begin(tenant: NewTenant, place: (loads: ClusterLoad[]) => Omit<Placement, 'epoch'>, by?: By): Promise<TenantRecord>
+  /** @param note what the audit log says of it, in the same transaction; nothing where left out, as of steps of a larger change */
+  setStatus(id: TenantId, status: TenantStatus, note?: Note): Promise<void>
+  setTier(id: TenantId, tier: string, note?: Note): Promise<void>
   /** @param away null for what its tier says */
-  setAway(id: TenantId, away: AwayPolicy | null): Promise<void>
-  setResidency(id: TenantId, kept: { profile: string | null; pinned: readonly string[] | null }): Promise<void>
-  addDomain(id: TenantId, domain: string): Promise<void>
-  removeDomain(id: TenantId, domain: string): Promise<boolean>
+  setAway(id: TenantId, away: AwayPolicy | null, note?: Note): Promise<void>
+  setResidency(
+    id: TenantId,
+    kept: { profile: string | null; pinned: readonly string[] | null },
+    note?: Note,
+  ): Promise<void>
+  addDomain(id: TenantId, domain: string, by?: By): Promise<void>
+  removeDomain(id: TenantId, domain: string, by?: By): Promise<boolean>
   removePlacement(id: TenantId): Promise<void>
   /** Takes the turn of one tenant's changes, for as long as the work lasts. */
   exclusively<T>(id: TenantId, work: () => Promise<T>): Promise<T>
@@ -105,26 +111,34 @@ export function tenantStore(client: postgres.Sql, locks: postgres.Sql): TenantSt
       return rows.map(recordOf)
     },
     load: () => loadOf(db),
-    begin: (tenant, place) => begin(db, tenant, place),
-    setStatus: (id, status) => change(db, id, { status }),
-    setTier: (id, tier) => change(db, id, { tier }),
-    setAway: (id, away) => change(db, id, { away }),
-    setResidency: (id, { profile, pinned }) => change(db, id, { profile, pinned: pinned && [...pinned] }),
-    async addDomain(id, domain) {
-      const [row] = await db
-        .insert(domains)
-        .values({ domain, tenantId: id })
-        .onConflictDoUpdate({ target: domains.domain, set: { tenantId: id }, setWhere: eq(domains.tenantId, id) })
-        .returning()
-      if (row === undefined) throw new InnkeeperError('conflict', `The domain ${domain} belongs to another tenant`)
-    },
-    async removeDomain(id, domain) {
-      const rows = await db
-        .delete(domains)
-        .where(and(eq(domains.domain, domain), eq(domains.tenantId, id)))
-        .returning()
-      return rows.length > 0
-    },
+    begin: (tenant, place, by) => begin(db, tenant, place, by),
+    setStatus: (id, status, note) => change(db, id, { status }, note),
+    setTier: (id, tier, note) => change(db, id, { tier }, note),
+    setAway: (id, away, note) => change(db, id, { away }, note),
+    setResidency: (id, { profile, pinned }, note) => change(db, id, { profile, pinned: pinned && [...pinned] }, note),
+    addDomain: (id, domain, by) =>
+      db.transaction(async (tx) => {
+        const [made] = await tx.insert(domains).values({ domain, tenantId: id }).onConflictDoNothing().returning()
+        if (made === undefined) {
+          const [mine] = await tx
+            .select()
+            .from(domains)
+            .where(and(eq(domains.domain, domain), eq(domains.tenantId, id)))
+          if (mine !== undefined) return
+          throw new InnkeeperError('conflict', `The domain ${domain} belongs to another tenant`)
+        }
+        await noted(tx, id, by && { action: 'domain.add', by, details: { domain } })
+      }),
+    removeDomain: (id, domain, by) =>
+      db.transaction(async (tx) => {
+        const rows = await tx
+          .delete(domains)
+          .where(and(eq(domains.domain, domain), eq(domains.tenantId, id)))
+          .returning()
+        if (rows.length === 0) return false
+        await noted(tx, id, by && { action: 'domain.remove', by, details: { domain } })
+        return true
+      }),
     async removePlacement(id) {
       await db.delete(placements).where(eq(placements.tenantId, id))
     },
@@ -145,8 +159,30 @@ type Row = { tenant: typeof tenants.$inferSelect; placement: typeof placements.$
 
 type Change = Partial<Pick<typeof tenants.$inferInsert, 'status' | 'tier' | 'away' | 'profile' | 'pinned'>>
 
-async function change(db: Db, id: TenantId, values: Change): Promise<void> {
-  await forbidden(db.update(tenants).set(values).where(eq(tenants.id, id)))
+async function change(db: Db, id: TenantId, values: Change, note: Note | undefined): Promise<void> {
+  const write = db.transaction(async (tx) => {
+    const [was] = await tx.select().from(tenants).where(eq(tenants.id, id)).for('update')
+    if (was === undefined) return
+    await tx.update(tenants).set(values).where(eq(tenants.id, id))
+    const before = Object.fromEntries(Object.keys(values).map((name) => [name, was[name as keyof Change] ?? null]))
+    await noted(tx, id, note, { before, after: values })
+  })
+  await forbidden(write)
+}
+
+type Tx = Parameters<Parameters<Db['transaction']>[0]>[0]
+
+/** The last statement of a change's transaction. */
+async function noted(
+  tx: Tx,
+  id: TenantId,
+  note: Note | undefined,
+  change: Pick<AuditEntry, 'before' | 'after'> = {},
+): Promise<void> {
+  if (note === undefined) return
+  const [tenant] = await tx.select({ slug: tenants.slug }).from(tenants).where(eq(tenants.id, id))
+  const text = entryText({ ...note, ...change, ...(tenant && { tenant: { id, slug: tenant.slug } }) })
+  await tx.execute(raw`insert into audit_log (entry) values (${text}::text::json)`)
 }
 
 /** The directory's own guard, behind the control plane's: what it refuses was not looked at before, or changed since. */
@@ -198,6 +234,7 @@ async function begin(
   db: Db,
   tenant: NewTenant,
   place: (loads: ClusterLoad[]) => Omit<Placement, 'epoch'>,
+  by: By | undefined,
 ): Promise<TenantRecord> {
   const { id, slug, tier, region, away = null, profile = null, idempotencyKey } = tenant
   const pinned = tenant.pinned ? [...tenant.pinned] : null
@@ -211,6 +248,8 @@ async function begin(
     if (made === undefined) return
     const { cluster, database, schema, isolation } = place(await loadOf(tx))
     await tx.insert(placements).values({ tenantId: id, cluster, database, schema, isolation, epoch: FIRST_EPOCH })
+    const after = { tier, region, away, profile, pinned, cluster, database, schema, isolation }
+    await noted(tx, id, by && { action: 'tenant.create', by }, { after })
   })
   await forbidden(write)
   const rows = await db

@@ -1,5 +1,7 @@
 import { EventEmitter } from 'node:events'
+import type postgres from 'postgres'
 import type { ClusterConfig, Config } from '../../config/index.ts'
+import { type AuditEntry, append, type By, byNamed } from '../audit/entry.ts'
 import { signingKey } from '../control/signed-document.ts'
 import type { TenantRecord, TenantStore } from '../control/tenant-store.ts'
 import { InnkeeperError } from '../errors.ts'
@@ -17,7 +19,7 @@ import { assertNothingRefused, preflight } from './preflight.ts'
 import { openProbe } from './probe.ts'
 import { type MoveRunner, startRunner } from './runner.ts'
 import { isBeforeFlip, isFinal, type MoveState } from './states.ts'
-import { type MoveFilter, moveStore } from './store.ts'
+import { type MoveFilter, type MoveStore, moveStore } from './store.ts'
 import type { Home, Move, MoveRequest } from './types.ts'
 import { createVigil } from './vigil.ts'
 import { withoutMoves } from './without-moves.ts'
@@ -25,12 +27,14 @@ import { withoutMoves } from './without-moves.ts'
 export interface StartMove extends Destination {
   readonly tenant: string
   readonly by: string
+  /** Who that is, for the audit log; a program of that name where left out. */
+  readonly operator?: By | undefined
 }
 
 /** Moves of tenants, for the control plane. Whoever has `run` called works on all of them, several at a time. */
 export interface Moves {
   /** What a move would do, and everything that would stop it. Changes nothing. */
-  plan(wanted: Omit<StartMove, 'by'>): Promise<MovePlan>
+  plan(wanted: Omit<StartMove, 'by' | 'operator'>): Promise<MovePlan>
   /**
    * Begins a move; it goes on in the background. A tier within the same model and place is a matter of limits and done at
    * once. A tenant that is still watched after an earlier move has that one completed first.
@@ -42,10 +46,10 @@ export interface Moves {
   get(id: string): Promise<Move>
   list(filter?: Partial<MoveFilter>): Promise<Move[]>
   /** Before the flip only. @param by who asks @throws InnkeeperError `conflict` after it */
-  abort(id: string, by?: string): Promise<Move>
+  abort(id: string, by?: By | string): Promise<Move>
   /** After the flip, while it is watched. @throws InnkeeperError `conflict` otherwise */
-  rollback(id: string, by?: string): Promise<Move>
-  complete(id: string, by?: string): Promise<Move>
+  rollback(id: string, by?: By | string): Promise<Move>
+  complete(id: string, by?: By | string): Promise<Move>
   /** Of a move that has emptied a room. @throws InnkeeperError `conflict` where it has not, `not_found` */
   certificate(id: string): Promise<StoredCertificate>
   /** The move as it is, then at every change, until it has ended. */
@@ -104,7 +108,7 @@ export function createMoves(options: MovesOptions): Moves {
     for (const runner of runners) runner.wake()
   }
 
-  const survey = async (wanted: Omit<StartMove, 'by'>) => {
+  const survey = async (wanted: Omit<StartMove, 'by' | 'operator'>) => {
     const tenant = await options.tenant(wanted.tenant)
     const [row] = await sql<
       { epoch: number }[]
@@ -124,14 +128,27 @@ export function createMoves(options: MovesOptions): Moves {
     if (found !== null) return found
     throw new InnkeeperError('not_found', `There is no move "${id}"`)
   }
-  const ask = async (id: string, request: MoveRequest, by: string | null, may: (state: MoveState) => boolean) => {
+  const ask = async (
+    id: string,
+    request: MoveRequest,
+    asker: By | string | undefined,
+    may: (state: MoveState) => boolean,
+  ) => {
     const move = await get(id)
     if (!may(move.state)) {
       throw new InnkeeperError('conflict', `The move is ${move.state}: ${request} has no place there`)
     }
-    const asked = (await store.request(id, request, by)) ?? move
+    const tenant = await options.tenant(move.tenantId)
+    const by = byNamed(asker)
+    const name = asker === undefined ? null : by.actor
+    const asked = await recorded(sql, (inTurn) => inTurn.request(id, request, name), {
+      action: `move.${request}`,
+      by,
+      tenant,
+      details: { move: id, state: move.state },
+    })
     wake()
-    return asked
+    return asked ?? move
   }
   const events = async function* (id: string, signal?: AbortSignal) {
     let last = ''
@@ -170,34 +187,41 @@ export function createMoves(options: MovesOptions): Moves {
       assertResidency(asked.tenant, 'The move', forbids(asked.tenant, asked.to))
       const [before] = await store.list({ tenantId: id, open: true, limit: 1 })
       if (before?.state === 'watching' && asked.kind === 'room') {
-        await ask(before.id, 'complete', wanted.by, (s) => s === 'watching')
+        await ask(before.id, 'complete', wanted.operator ?? wanted.by, (s) => s === 'watching')
         await reached(before.id, 'completed')
       }
       return tenants.exclusively(id, async () => {
         const { tenant, from, to, kind } = await survey(wanted)
         assertResidency(tenant, 'The move', forbids(tenant, to))
         if (kind === 'limits') {
-          await tenants.setTier(id, to.tier)
+          await tenants.setTier(id, to.tier, { action: 'tenant.tier', by: byNamed(wanted.operator ?? wanted.by) })
           return store.insert({ tenantId: id, from, to, askedBy: wanted.by, state: 'completed' })
         }
         const { refusals, tables } = await inspect(tenant, from, to)
         assertNothingRefused(refusals)
         const rowsTotal = tables.reduce((sum, t) => sum + t.rows, 0)
-        const move = await store.begin({ tenantId: id, from, to, askedBy: wanted.by, rowsTotal })
+        const begun = { tenantId: id, from, to, askedBy: wanted.by, rowsTotal }
+        const move = await recorded(sql, (inTurn) => inTurn.begin(begun), {
+          action: 'tenant.move',
+          by: byNamed(wanted.operator ?? wanted.by),
+          tenant,
+          before: from,
+          after: to,
+        })
         wake()
         return move
       })
     },
     get,
     list: ({ tenantId, open, limit = 100 } = {}) => store.list({ tenantId, open, limit }),
-    abort: (id, by) => ask(id, 'abort', by ?? null, (s) => isBeforeFlip(s) || s === 'aborting'),
+    abort: (id, by) => ask(id, 'abort', by, (s) => isBeforeFlip(s) || s === 'aborting'),
     async rollback(id, by) {
       const move = await get(id)
       const tenant = await options.tenant(move.tenantId)
       assertResidency(tenant, 'A rollback', forbids(tenant, move.from))
-      return ask(id, 'rollback', by ?? null, (s) => s === 'watching')
+      return ask(id, 'rollback', by, (s) => s === 'watching')
     },
-    complete: (id, by) => ask(id, 'complete', by ?? null, (s) => s === 'watching'),
+    complete: (id, by) => ask(id, 'complete', by, (s) => s === 'watching'),
     async certificate(id) {
       const { state, endedAt } = await get(id)
       const text = await store.signedCertificate(id)
@@ -263,6 +287,21 @@ export function createMoves(options: MovesOptions): Moves {
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 /** What a plan reckons with. */
 const ROWS_PER_MS = 60
+
+/** Changes the moves' table and writes what the audit log says of it, in one transaction. */
+async function recorded<T extends Move | null>(
+  sql: postgres.Sql,
+  change: (store: MoveStore) => Promise<T>,
+  entry: AuditEntry,
+): Promise<T> {
+  const result = await sql.begin(async (tx) => {
+    const changed = await change(moveStore(tx as unknown as postgres.Sql))
+    if (changed === null) return null
+    await append(tx, { ...entry, details: entry.details ?? { move: changed.id } })
+    return changed
+  })
+  return result as T
+}
 
 function clusterNamed(config: Config, name: string): ClusterConfig {
   for (const region of config.regions.values()) {

@@ -1,5 +1,7 @@
+import { isDeepStrictEqual } from 'node:util'
 import type postgres from 'postgres'
 import type { Config } from '../../config/index.ts'
+import { append, BY_PROGRAM } from '../audit/entry.ts'
 import { InnkeeperError } from '../errors.ts'
 import { type Kept, residencyOf, tiersOf } from './policy.ts'
 
@@ -16,6 +18,7 @@ export async function syncProfiles(sql: postgres.Sql, config: Config): Promise<v
   }))
   await sql.begin(async (tx) => {
     await tx`lock table residency_profiles in share row exclusive mode`
+    const before = await tx<object[]>`select name, regions, tiers, transit from residency_profiles order by name`
     await tx`delete from residency_profiles where name <> all (${rows.map((r) => r.name)})`
     for (const { name, regions, tiers, transit } of rows) {
       await tx`
@@ -24,8 +27,13 @@ export async function syncProfiles(sql: postgres.Sql, config: Config): Promise<v
         where (residency_profiles.regions, residency_profiles.tiers, residency_profiles.transit)
           is distinct from (excluded.regions, excluded.tiers, excluded.transit)`
     }
+    const after = await tx<object[]>`select name, regions, tiers, transit from residency_profiles order by name`
+    if (isDeepStrictEqual([...before], [...after])) return
+    await append(tx, { action: 'residency.profiles', by: BY_CONFIGURATION, before, after })
   })
 }
+
+const BY_CONFIGURATION = { ...BY_PROGRAM, actor: 'configuration' }
 
 /** @throws InnkeeperError `invalid_request` naming the field, for a profile or a region that is not in the configuration */
 export function assertProfile(config: Config, { profile, pinned }: Kept): void {

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { rolesWith } from '../../../tiers/operators/roles.ts'
 import { type Operation, operations } from './operations.ts'
 import { ref, schemas } from './schemas.ts'
 
@@ -27,19 +28,20 @@ export function openapiDocument(url: string) {
   }
 }
 
-function describe({ id, summary, path, body, query, headers = {}, answers, problems = [] }: Operation) {
+function describe({ id, summary, right, path, body, query, headers = {}, answers, problems = [] }: Operation) {
   const responses: Record<string, unknown> = {}
   for (const [status, name] of Object.entries(answers)) {
     responses[status] = { description: 'Done', content: json('application/json', ref(name)) }
   }
-  const always = [401, ...(body || query ? [400] : []), ...(body ? [413] : [])]
-  for (const status of [...always, ...problems]) {
+  const always = [401, 403, ...(body || query ? [400] : []), ...(body ? [413] : [])]
+  for (const status of new Set([...always, ...problems])) {
     responses[status] = { description: 'Problem', content: json('application/problem+json', ref('Problem')) }
   }
   const described = body === undefined ? null : schemaOf(body)
   return {
     operationId: id,
     summary,
+    description: `For the roles ${rolesWith(right).join(', ')}.`,
     parameters: [...pathParameters(path), ...queryParameters(query), ...headerParameters(headers)],
     ...(described === null
       ? {}

@@ -1,4 +1,5 @@
 import { STATES } from '../../../tiers/move/states.ts'
+import { ROLES } from '../../../tiers/operators/roles.ts'
 
 /** What the admin API answers with, as JSON Schema. Requests are described by the shapes that check them. */
 
@@ -26,7 +27,43 @@ const key = {
   revokedAt: nullable(time),
 }
 
+const operator = {
+  id: uuid,
+  name: text,
+  role: { enum: ROLES },
+  status: { enum: ['active', 'expired', 'revoked'] },
+  createdAt: time,
+  expiresAt: nullable(time),
+}
+
 export const schemas = {
+  Document: { type: 'object' },
+  Operator: object(operator),
+  NewOperator: object({ ...operator, token: { ...text, description: 'Nobody can show it again.' } }),
+  Operators: object({ operators: list('Operator') }),
+  AuditEntry: object({
+    seq: count,
+    at: time,
+    hash: text,
+    action: text,
+    actor: text,
+    role: text,
+    reason: nullable(text),
+    requestId: nullable(text),
+    tenantId: nullable(uuid),
+    tenant: nullable(text),
+    outcome: { enum: ['begun', 'done', 'failed', 'refused'] },
+    before: {},
+    after: {},
+    details: {},
+  }),
+  AuditPage: object({ entries: list('AuditEntry'), next: nullable(count) }),
+  AuditProof: object({
+    ok: { type: 'boolean' },
+    entries: count,
+    head: { ...text, description: 'To be written down elsewhere, and given as the anchor of a later proof.' },
+    faults: { type: 'array', items: object({ seq: count, fault: text }) },
+  }),
   Placement: object({ cluster: text, database: text, schema: text, isolation, epoch: { type: 'integer', minimum: 1 } }),
   Tenant: object({
     id: uuid,

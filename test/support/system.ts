@@ -46,6 +46,8 @@ export interface TestSystemOptions {
   readonly migrationsFolder?: string
   /** Secrets beside the usual ones. */
   readonly env?: Readonly<Record<string, string>>
+  /** In place of a plain server: one with a replica, say. */
+  readonly startServer?: (region: TestRegion) => Promise<TestPostgres>
 }
 
 export interface TestSystem {
@@ -80,7 +82,12 @@ export async function startTestSystem(options: TestSystemOptions = {}): Promise<
   const starting = { ...(version && { version }), ...(settings && { settings }) }
   const servers = new Map(
     await Promise.all(
-      regions.map(async (r): Promise<[TestRegion, TestPostgres]> => [r, await startTestPostgres(starting)]),
+      regions.map(
+        async (r): Promise<[TestRegion, TestPostgres]> => [
+          r,
+          await (options.startServer?.(r) ?? startTestPostgres(starting)),
+        ],
+      ),
     ),
   )
   const controlServer = options.ownControlServer ? await startTestPostgres(starting) : servers.get(regions[0]!)!

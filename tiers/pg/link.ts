@@ -59,7 +59,12 @@ export function openLink(server: PostgresServer, options: LinkOptions): Link {
   const leaveOthers = (host: PostgresHost) => {
     for (const [socket, itsHost] of sockets) if (itsHost !== host) socket.destroy()
   }
-  const primary = createPrimary({ server, waitMs: LOOK_MS, ...(isWatching ? { onChange: leaveOthers } : {}) })
+  const primary = createPrimary({
+    server,
+    database: database ?? undefined,
+    waitMs: LOOK_MS,
+    ...(isWatching ? { onChange: leaveOthers } : {}),
+  })
   const socket = () =>
     primary.open(async ({ host }) => {
       const dialled = await dial(host, server, connectTimeoutMs)

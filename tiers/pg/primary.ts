@@ -30,6 +30,8 @@ export interface Primary {
 
 export interface PrimaryOptions {
   readonly server: PostgresServer
+  /** Where hosts are asked what they are; that of the URL where left out. */
+  readonly database?: string | undefined
   /** How long `open` looks for one, in milliseconds. */
   readonly waitMs: number
   /**
@@ -55,8 +57,8 @@ export function createPrimary(options: PrimaryOptions): Primary {
 }
 
 function severalHosts(all: readonly Reachable[], target: SessionTarget, options: PrimaryOptions): Primary {
-  const { server, waitMs, onChange } = options
-  const probes = new Map<PostgresHost, HostProbe>(all.map((r) => [r.host, hostProbe(r.url(), server)]))
+  const { server, database, waitMs, onChange } = options
+  const probes = new Map<PostgresHost, HostProbe>(all.map((r) => [r.host, hostProbe(r.url(database), server)]))
   let known: Chosen | null = null
   let isDoubted = true
   let states: readonly HostState[] = []

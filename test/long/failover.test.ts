@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { isFinal, type MoveState } from '../../tiers/move/states.ts'
+import type { MoveState } from '../../tiers/move/states.ts'
 import { ClusterPool } from '../../tiers/pg/cluster-pool.ts'
 import { startWorld, type TestGateway, type World } from '../gateway/support.ts'
 import { QUICK } from '../move/support/two-clusters.ts'
@@ -76,7 +76,11 @@ describe('a whole region on one server and its replica, the control database amo
     world = await startWorld({
       startServer: async () => on,
       moveSettings: { ...QUICK, leaseMs: 1_000, quarantineMs: 400 },
-      configure: (i) => ({ ...i, pools: { ...i.pools, queueWaitMs: 5_000 * BUSY }, directory: { ttlMs: 1_000 } }),
+      configure: (i) => ({
+        ...i,
+        pools: { ...i.pools, queueWaitMs: 5_000 * BUSY, movingWaitMs: 10_000 * BUSY },
+        directory: { ttlMs: 1_000 },
+      }),
     })
     gateway = await world.gateway('us')
   })
@@ -169,38 +173,52 @@ describe('a whole region on one server and its replica, the control database amo
       .toBe(403)
   })
 
-  test.each<MoveState>(['copying', 'catching_up', 'verifying', 'watching'])(
+  test.each(['chunk', 'applied', 'fenced', 'opened', 'flipped'])(
     'outlives it while a tenant is moved (%s), and the move ends well',
-    async (state) => {
+    async (point) => {
       const { moves } = world.system.control
       const load = startLoad(['acme'])
       await waitUntil('a load', () => load.counts.writes > 30, 60_000)
-      const runner = moves.run()
-      const { id } = await moves.start({ tenant: 'acme', tier: 'pro', by: 'test' })
-      const stateOf = async () => (await moves.get(id)).state
-      try {
-        let seen: MoveState = await stateOf()
-        await waitUntil(`${state}`, async () => {
-          seen = await stateOf()
-          return seen === state || seen === 'watching' || isFinal(seen)
-        })
+      let promoted: Promise<void> | null = null
+      let promotedAt = 0
+      const failOver = async () => {
         on.primary.kill('SIGKILL')
         await sleep(500)
         await on.promote()
+        promotedAt = performance.now()
+      }
+      const runner = moves.run((at) => {
+        if (at === point) promoted ??= failOver()
+      })
+      try {
+        const { id } = await moves.start({ tenant: 'acme', tier: 'pro', by: 'test' })
+        const stateOf = () => moves.get(id).then((m) => m.state)
+        await waitUntil(point, () => promotedAt > 0, 60_000)
         const before = load.counts.writes
-        await waitUntil('writes', () => load.counts.writes > before + 30, 5_000 * BUSY)
+        await waitUntil('writes', () => load.counts.writes > before, 10_000 * BUSY)
+        const writtenMs = Math.round(performance.now() - promotedAt)
+        const ended: readonly MoveState[] = ['watching', 'aborted']
         await waitUntil(
           'the move to end',
-          async () => ['watching', 'aborted'].includes(await stateOf().catch(() => 'preparing')),
-          60_000,
+          () =>
+            stateOf().then(
+              (s) => ended.includes(s),
+              () => false,
+            ),
+          10_000 * BUSY,
         )
-        console.info(`killed while ${seen}; the move is ${await stateOf()}`)
+        const endedMs = Math.round(performance.now() - promotedAt)
+        console.info(
+          `${point}: after the promotion the tenant wrote in ${writtenMs} ms, the move was done in ${endedMs} ms`,
+        )
         expect(await stateOf()).toBe('watching')
+        await waitUntil('more', () => load.counts.writes > before + 50, 60_000)
         await moves.complete(id)
         await waitUntil('the move to be over', async () => (await stateOf()) === 'completed', 60_000)
         await expectNothingLost(await load.stop())
       } finally {
         await load.stop()
+        await promoted
         await runner.close()
       }
     },

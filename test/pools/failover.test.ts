@@ -74,7 +74,7 @@ test('a commit that was not replicated because its wait was cancelled is not ack
     const count = `select count(*)::int ${waiting}`
     await waitUntil('the commit to wait', async () => (await one(on.primary.url(), count)) === 1)
     await one(on.primary.url(), `select pg_cancel_backend(pid) ${waiting}`)
-    expect(await writing).toMatchObject({ message: 'the commit was not replicated' })
+    expect(await writing).toMatchObject({ code: 'outcome_unknown', message: 'The commit was not replicated' })
   } finally {
     on.replica.kill('SIGCONT')
   }

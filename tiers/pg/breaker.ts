@@ -5,7 +5,7 @@ import { isDatabaseError } from './batch.ts'
 const FAILURES_MAX = 5
 const HALF_OPEN_AFTER_MS = 1_000
 /** The server's own words for "not now": it is starting up or shutting down, or all its connections are taken. */
-const NOT_NOW = new Set(['57P01', '57P02', '57P03', '53300'])
+export const NOT_NOW = new Set(['57P01', '57P02', '57P03', '53300'])
 
 /** Opens a connection, or says at once that there is none to be had. */
 export type ConnectionBreaker = <T>(open: () => Promise<T>) => Promise<T>

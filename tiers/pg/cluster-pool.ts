@@ -213,8 +213,11 @@ export class ClusterPool {
   #release(request: LeaseRequest, connection: Connection): void {
     this.#leased.delete(connection)
     this.#unhold(request.tenant)
-    if (connection.isLost) this.#primary.doubt()
-    if (connection.isOnReplica) this.#discardIdle((idle) => idle.host === connection.host)
+    // Whoever asks again at once must not be given the next one that is as dead.
+    if (connection.isCutOff || connection.isOnReplica) {
+      this.#primary.doubt()
+      this.#discardIdle((idle) => idle.host === connection.host)
+    }
     if (connection.doomed || connection.worn || this.#closed) this.#discard(connection)
     else this.#park(request.database, connection)
     this.#serveNext()
@@ -295,7 +298,7 @@ export class ClusterPool {
   }
 
   #lostIdle(database: string, connection: Connection): void {
-    this.#primary.doubt()
+    if (connection.isCutOff) this.#primary.doubt()
     const list = this.#idle.get(database)
     const index = list?.indexOf(connection) ?? -1
     if (list === undefined || index === -1) return

@@ -3,6 +3,7 @@ import pg from 'pg'
 import type { PostgresHost } from '../../config/index.ts'
 import { InnkeeperError } from '../errors.ts'
 import { Batch, type BatchOutcome, isDatabaseError, type Step, type TransactionState, type Wire } from './batch.ts'
+import { NOT_NOW } from './breaker.ts'
 import { isWrongSession } from './hosts.ts'
 import type { Reachable } from './primary.ts'
 import { type LinkTls, sslFor } from './server.ts'
@@ -55,6 +56,8 @@ export class Connection {
   doomed = false
   /** Its server turned out to be a replica: the others that go there are no better. */
   isOnReplica = false
+  /** The server or the network ended it, unasked: the others that go there may be about to end as well. */
+  isCutOff = false
   readonly host: PostgresHost
   readonly #reported: Record<string, string>
   /** Called once when the server or the network ends the connection while nobody uses it. */
@@ -71,7 +74,7 @@ export class Connection {
     connection.on('readyForQuery', ({ status }) => this.#ready(status))
     connection.on('notice', ({ routine }) => {
       // Committed here and not at the standby, since somebody cancelled the wait: a failover would lose it.
-      if (routine === 'SyncRepWaitForLSN') this.#fail(new Error('the commit was not replicated'))
+      if (routine === 'SyncRepWaitForLSN') this.#fail(notReplicated())
     })
     this.#guard(connection.stream)
     client.on('error', (error) => this.#fail(error))
@@ -185,12 +188,9 @@ export class Connection {
     canceller.connect(this.#client.port, this.#client.host)
   }
 
-  get isLost(): boolean {
-    return this.#lost !== null
-  }
-
   /** Ends it at once, whatever runs on it: its server is no longer the one to ask. */
   abandon(): void {
+    this.doomed = true
     this.#fail(new Error('another server has become the primary'))
     ;(this.#client as unknown as ClientInternals).connection.stream.destroy()
   }
@@ -251,17 +251,31 @@ export class Connection {
   #fail(error: Error): void {
     if (this.#lost !== null) return
     this.#lost = error
-    this.doomed = true
     const pending = this.#pending
     this.#pending = null
+    // A server that is shut down says so before it closes; that message explains more than the closing does.
+    const told = pending?.batch.outcome().error
+    const reason = isDatabaseError(told) ? told : error
+    this.isCutOff = !this.doomed && isOfServer(reason)
+    this.doomed = true
     if (pending === null) {
       this.onLost?.()
       return
     }
-    // A server that is shut down says so before it closes; that message explains more than the closing does.
-    const told = pending.batch.outcome().error
-    pending.reject(isDatabaseError(told) ? told : error)
+    pending.reject(reason)
   }
+}
+
+/** The network's error, or the server's word that it goes down; a session that it ends for what it did is another matter. */
+function isOfServer(error: Error): boolean {
+  if (isDatabaseError(error)) return NOT_NOW.has(error.code ?? '')
+  return !(error instanceof InnkeeperError)
+}
+
+function notReplicated(): InnkeeperError {
+  return new InnkeeperError('outcome_unknown', 'The commit was not replicated', {
+    details: 'somebody cancelled its wait for the standby',
+  })
 }
 
 function tooLarge(): InnkeeperError {

@@ -81,10 +81,16 @@ test('a token of another method, target, host, credential or kind of body is ref
     headers((all) => all.push('Authorization', 'Bearer x')),
     headers((all) => all.push('X-Tenant-ID', 'hooli')),
     headers((all) => all.push('content-encoding', 'gzip')),
+    headers((all) => all.splice(3, 1, 'ink_1+ink_1')),
+    headers((all) => all.splice(2, 1, 'authorization')),
     headers((all) => all.splice(5, 1, 'text/csv')),
   ]) {
     expect(await opening(seal(), tokens('eu'), { ...request, ...other })).toEqual(refused(/not one of this request/))
   }
+  const twice = [...request.headers, 'apikey', 'ink_2']
+  const one = headers((all) => all.splice(3, 1, 'ink_1+ink_2'))
+  const of = tokens('us').seal(sealed, { ...request, headers: twice })
+  expect(await opening(of, tokens('eu'), { ...request, ...one })).toEqual(refused(/not one of this request/))
   const { headers: more } = headers((all) => all.push('via', '1.1 proxy', 'x-forwarded-for', '10.0.0.1'))
   expect(await opening(seal(), tokens('eu'), { ...request, headers: more })).toEqual(hop)
 })

@@ -5,6 +5,7 @@ import { passwordLiteral } from '../pg/scram.ts'
 import type { PostgresServer } from '../pg/server.ts'
 import { quoteIdent } from '../quote.ts'
 import { applySqlFiles } from '../sql-files.ts'
+import { READABLE } from './readable.ts'
 
 const MIGRATIONS = fileURLToPath(new URL('./migrations/', import.meta.url))
 
@@ -43,5 +44,8 @@ async function grantReader(tx: AdminSql, reader: { user: string; password: strin
   const password = passwordLiteral(reader.password)
   await tx.unsafe(`alter role ${role} login nosuperuser nocreatedb nocreaterole password ${password}`)
   await tx.unsafe(`grant usage on schema public to ${role}`)
-  await tx.unsafe(`grant select on tenants, placements, domains, changes to ${role}`)
+  for (const [table, columns] of Object.entries(READABLE)) {
+    await tx.unsafe(`revoke all on ${table} from ${role}`)
+    await tx.unsafe(`grant select (${columns.join(', ')}) on ${table} to ${role}`)
+  }
 }

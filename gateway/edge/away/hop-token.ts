@@ -99,10 +99,10 @@ function signedText(body: string, { method, target, host, headers }: HopRequest)
   const bound: string[] = BOUND.map(() => '')
   for (let i = 0; i < headers.length; i += 2) {
     const at = BOUND.indexOf(headers[i]!.toLowerCase())
-    // No header holds a line feed; the mark in front tells one that is empty from none, and two from one.
-    if (at !== -1) bound[at] += `+${headers[i + 1]}`
+    // A line for each, since no header holds a line feed: two are never taken for one, nor one for another.
+    if (at !== -1) bound[at] += `\n${at} ${headers[i + 1]}`
   }
-  return `${body}\n${method}\n${target}\n${host}\n${bound.join('\n')}`
+  return `${body}\n${method}\n${target}\n${host}${bound.join('')}`
 }
 
 function same(a: string, b: string): boolean {

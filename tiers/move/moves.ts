@@ -81,9 +81,11 @@ export interface MovesOptions {
   onError?(error: Error, move: Move | null): void
 }
 
-const AT_ONCE = 4
+const AT_ONCE = 8
 const POLL_MS = 500
 const FOLLOW_MS = 250
+/** How long a new move waits for the one before to have left nothing. */
+const COMPLETE_MS = 60_000
 const MEASURE_MS = 25
 
 export function createMoves(options: MovesOptions): Moves {
@@ -98,6 +100,8 @@ export function createMoves(options: MovesOptions): Moves {
   const changes = new EventEmitter().setMaxListeners(0)
   const runners = new Set<MoveRunner>()
   const clusterOf = (name: string) => clusterNamed(config, name)
+  const clusters = [...config.regions.values()].flatMap((r) => [...(r.secrets?.clusters.values() ?? [])])
+  const placesMax = Object.fromEntries(clusters.map((c) => [c.name, c.movesMax]))
   const limits = config.moves.throttle
   const gauges =
     limits === 'off'
@@ -116,8 +120,8 @@ export function createMoves(options: MovesOptions): Moves {
     const chosen = destinationOf(config, tenant, wanted, row!.epoch, await tenants.load())
     return { tenant, ...chosen }
   }
-  const inspect = async (tenant: TenantRecord, from: Move['from'], to: Move['to']) =>
-    preflight({ files: await options.migrations(), makerOf, clusterOf }, tenant.id, from, to)
+  const inspect = async (tenant: TenantRecord, from: Home, to: Home, before?: Move) =>
+    preflight({ files: await options.migrations(), makerOf, clusterOf, before }, tenant.id, from, to)
 
   const forbids = (tenant: TenantRecord, { tier, region, placement }: Home) =>
     residencyFaults(config, tenant, { tier, region, cluster: placement.cluster })
@@ -166,6 +170,15 @@ export function createMoves(options: MovesOptions): Moves {
     return get(id)
   }
 
+  const completeFirst = async (before: Move, by: By | string) => {
+    if (before.state === 'watching') await ask(before.id, 'complete', by, isWatchedState)
+    for await (const { endedAt } of events(before.id, AbortSignal.timeout(COMPLETE_MS))) if (endedAt !== null) return
+    throw new InnkeeperError('conflict', 'The move before this one is still being completed', {
+      details: `move ${before.id}`,
+      hint: 'Look at it with `innkeeper moves show`, and try again when it has ended.',
+    })
+  }
+
   return {
     async plan(wanted) {
       const { tenant, from, to, kind } = await survey(wanted)
@@ -186,9 +199,9 @@ export function createMoves(options: MovesOptions): Moves {
       const asked = await survey(wanted)
       assertResidency(asked.tenant, 'The move', forbids(asked.tenant, asked.to))
       const [before] = await store.list({ tenantId: id, open: true, limit: 1 })
-      if (before?.state === 'watching' && asked.kind === 'room') {
-        await ask(before.id, 'complete', wanted.operator ?? wanted.by, (s) => s === 'watching')
-        await reached(before.id, 'completed')
+      if (before !== undefined && isWatched(before) && asked.kind === 'room') {
+        assertNothingRefused((await inspect(asked.tenant, asked.from, asked.to, before)).refusals)
+        await completeFirst(before, wanted.operator ?? wanted.by)
       }
       return tenants.exclusively(id, async () => {
         const { tenant, from, to, kind } = await survey(wanted)
@@ -259,6 +272,7 @@ export function createMoves(options: MovesOptions): Moves {
         vigil,
         hook,
         atOnce: AT_ONCE,
+        placesMax,
         pollMs: POLL_MS,
         onChange: (move) => changes.emit(move.id),
         onControlSilent() {
@@ -283,6 +297,9 @@ export function createMoves(options: MovesOptions): Moves {
     },
   }
 }
+
+const isWatchedState = (state: MoveState) => state === 'watching' || state === 'completing'
+const isWatched = ({ state }: Move) => isWatchedState(state)
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 /** What a plan reckons with. */

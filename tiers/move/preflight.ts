@@ -7,12 +7,14 @@ import type { MoverClient } from './mover-client.ts'
 import type { Refusal } from './plan.ts'
 import { valuesOf } from './sequences.ts'
 import { openSide } from './side.ts'
-import type { Home } from './types.ts'
+import type { Home, Move } from './types.ts'
 
 export interface PreflightDeps {
   readonly files: readonly MigrationFile[]
   makerOf(cluster: string): RoomMaker
   clusterOf(cluster: string): import('../../config/index.ts').ClusterConfig
+  /** A move of the tenant that is completed before this one begins: what it left will be gone. */
+  readonly before?: Move | undefined
 }
 
 export interface Preflight {
@@ -53,7 +55,8 @@ export async function preflight(deps: PreflightDeps, tenant: TenantId, from: Hom
       ...(await tableFaults(here, from.placement.schema, tables)),
       ...(await migrationFaults(here, from.placement.schema, deps.files, 'source')),
     ]
-    if (to.placement.isolation !== 'database') refusals.push(...(await leftoverFaults(other, tenant)))
+    if (to.placement.isolation !== 'database' && deps.before === undefined)
+      refusals.push(...(await leftoverFaults(other, tenant)))
     if (to.placement.isolation === 'shared') {
       refusals.push(...(await migrationFaults(other, to.placement.schema, deps.files, 'target')))
       refusals.push(...(await shapeFaults(here, from.placement.schema, other, to.placement.schema)))

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { type RunDeps, runMove } from './run-move.ts'
+import { isBeforeFlip, type MoveState } from './states.ts'
 import { type Lease, Overtaken } from './store.ts'
 import type { Move, MoveRequest } from './types.ts'
 
@@ -13,8 +14,10 @@ export interface MoveRunner {
 }
 
 export interface RunnerOptions extends RunDeps {
-  /** Moves at a time in this process. */
+  /** Moves at a time in this process, up to the flip: those that are watched cost it little. */
   readonly atOnce: number
+  /** Moves at a time on each cluster, of all processes together. */
+  readonly placesMax: Readonly<Record<string, number>>
   /** How often open moves without a runner are looked for, in milliseconds. */
   readonly pollMs: number
   /** The control database has not answered in time: what waits for it is to be given up. */
@@ -23,13 +26,14 @@ export interface RunnerOptions extends RunDeps {
 }
 
 interface Running {
+  readonly state: () => MoveState
   readonly done: Promise<void>
   beat(): Promise<void>
 }
 
 /** Claims moves that nobody works on, one lease each, and keeps the leases alive while it works. */
 export function startRunner(options: RunnerOptions): MoveRunner {
-  const { store, settings, atOnce, pollMs, onError } = options
+  const { store, settings, atOnce, placesMax, pollMs, onError } = options
   const owner = randomUUID()
   const running = new Map<string, Running>()
   const closing = new AbortController()
@@ -47,6 +51,7 @@ export function startRunner(options: RunnerOptions): MoveRunner {
     const signal = AbortSignal.any([stop.signal, closing.signal])
     let asked: MoveRequest | null = move.request
     let held = performance.now()
+    let { state } = move
     const beat = async () => {
       const sent = performance.now()
       try {
@@ -65,7 +70,13 @@ export function startRunner(options: RunnerOptions): MoveRunner {
       },
       signal,
     }
-    const done = runMove(options, move, lease, pulse)
+    const onChange = (changed: Move) => {
+      // Its place may be free now.
+      if (isBeforeFlip(state) && !isBeforeFlip(changed.state)) wake()
+      state = changed.state
+      options.onChange(changed)
+    }
+    const done = runMove({ ...options, onChange }, move, lease, pulse)
       .catch((error: Error) => {
         if (!(error instanceof Overtaken) && !signal.aborted) onError(error, move)
       })
@@ -74,16 +85,25 @@ export function startRunner(options: RunnerOptions): MoveRunner {
         running.delete(move.id)
         await store.release(lease).catch(() => {})
       })
-    running.set(move.id, { done, beat })
+    running.set(move.id, { done, beat, state: () => state })
   }
 
   const look = async () => {
     do {
       lookAgain = false
-      await Promise.all([...running.values()].map((r) => r.beat()))
-      while (running.size < atOnce && !closing.signal.aborted) {
+      while (!closing.signal.aborted) {
+        const under = [...running.values()].filter((r) => isBeforeFlip(r.state())).length
+        const except = [...running.keys()]
         // One that was claimed without our hearing of it is nobody's until its lease is over.
-        const move = await answered(store.claim(owner, settings.leaseMs, [...running.keys()]))
+        const move = await answered(
+          store.claim({
+            owner,
+            leaseMs: settings.leaseMs,
+            except,
+            placesMax,
+            mayBegin: under < atOnce,
+          }),
+        )
         if (move === null) break
         start(move)
       }
@@ -105,7 +125,11 @@ export function startRunner(options: RunnerOptions): MoveRunner {
   wake()
 
   return {
-    wake,
+    wake() {
+      // What an operator asks for is in the answer to a heartbeat.
+      for (const { beat } of running.values()) void beat()
+      wake()
+    },
     active: () => [...running.keys()],
     async close() {
       clearInterval(timer)

@@ -2,6 +2,7 @@ import type postgres from 'postgres'
 import { v7 as uuidv7 } from 'uuid'
 import { InnkeeperError } from '../errors.ts'
 import type { TenantId } from '../types.ts'
+import { type Claim, claimMove } from './claim.ts'
 import { isFinal, type MoveState } from './states.ts'
 import { type Home, type Move, type MoveRequest, NO_PROGRESS } from './types.ts'
 
@@ -39,8 +40,8 @@ export interface MoveStore {
   begin(move: { tenantId: TenantId; from: Home; to: Home; askedBy: string; rowsTotal: number }): Promise<Move>
   get(id: string): Promise<Move | null>
   list(filter: MoveFilter): Promise<Move[]>
-  /** Takes a move whose lease has run out, raising its generation. @returns null where there is none */
-  claim(owner: string, leaseMs: number, except: readonly string[]): Promise<Move | null>
+  /** Takes a move that nobody works on, and that has its places. @returns null where there is none */
+  claim(claim: Claim): Promise<Move | null>
   /** @returns what an operator asked for meanwhile @throws Overtaken */
   extend(lease: Lease, leaseMs: number): Promise<MoveRequest | null>
   release(lease: Lease): Promise<void>
@@ -68,6 +69,10 @@ const COLUMNS = `id, tenant_id as "tenantId", origin as "from", destination as "
 
 export function moveStore(sql: postgres.Sql): MoveStore {
   const columns = sql.unsafe(COLUMNS)
+  const get = async (id: string) => {
+    const [row] = await sql<Move[]>`select ${columns} from moves where id = ${id}`
+    return row ?? null
+  }
   return {
     async insert({ tenantId, from, to, askedBy, state }) {
       const [row] = await sql<Move[]>`
@@ -100,25 +105,16 @@ export function moveStore(sql: postgres.Sql): MoveStore {
       }
       throw new InnkeeperError('conflict', 'A migration is running', { hint: 'Wait for it to end, then try again.' })
     },
-    async get(id) {
-      const [row] = await sql<Move[]>`select ${columns} from moves where id = ${id}`
-      return row ?? null
-    },
+    get,
     list: async ({ tenantId, open, limit }) =>
       sql<Move[]>`
         select ${columns} from moves
         where true ${tenantId ? sql`and tenant_id = ${tenantId}` : sql``}
           ${open === undefined ? sql`` : open ? sql`and ended_at is null` : sql`and ended_at is not null`}
         order by created_at desc limit ${limit}`,
-    async claim(owner, leaseMs, except) {
-      const [row] = await sql<Move[]>`
-        update moves set lease_owner = ${owner}, lease_until = ${until(sql, leaseMs)}, generation = generation + 1
-        where id = (
-          select id from moves where ended_at is null and (lease_until is null or lease_until < clock_timestamp())
-            and id <> all (${[...except]}::uuid[])
-          order by created_at limit 1 for update skip locked)
-        returning ${columns}`
-      return row ?? null
+    async claim(claim) {
+      const id = await claimMove(sql, claim)
+      return id === null ? null : get(id)
     },
     async extend({ id, owner, generation }, leaseMs) {
       const [row] = await sql<{ request: MoveRequest | null }[]>`

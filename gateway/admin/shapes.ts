@@ -135,6 +135,13 @@ export const auditProofQuery = z.strictObject({
     .describe('the `head` of an earlier proof: what came before it must still be there'),
 })
 
+export const doctorQuery = z.strictObject({
+  residency: z
+    .stringbool()
+    .default(false)
+    .describe('also looks through every cluster for what is of tenants that do not belong there'),
+})
+
 export const newDomain = z.strictObject({ domain, reason: reason.optional() })
 
 export const statement = z.strictObject({

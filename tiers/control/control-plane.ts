@@ -12,9 +12,17 @@ import { createMoves, type Moves } from '../move/moves.ts'
 import { type Operators, operatorStore } from '../operators/operators.ts'
 import { openLink } from '../pg/link.ts'
 import { quoteIdent } from '../quote.ts'
-import { assertResidency, awayFaults, residencyFaults, sessionFaults } from '../residency/faults.ts'
+import {
+  assertResidency,
+  awayFaults,
+  type ResidencyFault,
+  residencyFaults,
+  sessionFaults,
+} from '../residency/faults.ts'
 import { residencyOf } from '../residency/policy.ts'
 import { assertProfile, syncProfiles } from '../residency/profiles.ts'
+import type { KnownRoom, Scan } from '../residency/scan/found.ts'
+import { scanResidency } from '../residency/scan/survey.ts'
 import { ticketKey } from '../room/keys.ts'
 import { createRoomMaker, type RoomMaker } from '../rooms/maker.ts'
 import { REGION_DATABASE, roomFor } from '../rooms/naming.ts'
@@ -47,6 +55,11 @@ export interface CreateTenant {
   readonly pinned?: readonly string[] | null | undefined
   readonly idempotencyKey?: string | undefined
   readonly domains?: readonly string[] | undefined
+}
+
+export interface Violation {
+  readonly tenant: string
+  readonly faults: readonly ResidencyFault[]
 }
 
 export interface KeptTo {
@@ -105,6 +118,10 @@ export interface ControlPlane {
   /** Finishes tenants that a killed process left half made. @returns their slugs */
   recover(): Promise<string[]>
   makerOf(cluster: string): RoomMaker
+  /** Looks through every cluster and key store for what is of tenants that do not belong there. */
+  scanResidency(): Promise<Scan>
+  /** Tenants whose home breaks what they are kept to: the configuration or their servers have changed. */
+  residencyViolations(): Promise<Violation[]>
   close(): Promise<void>
 }
 
@@ -182,6 +199,25 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
     onControlSilent: () => directory.renew(),
     ...(options.moveSettings === undefined ? {} : { settings: options.moveSettings }),
   })
+
+  const everyTenant = async () => {
+    const all: TenantRecord[] = []
+    for (;;) {
+      const page = await store.list({ limit: 500, after: all.at(-1)?.slug })
+      all.push(...page)
+      if (page.length < 500) return all
+    }
+  }
+  const knownRooms = async (): Promise<KnownRoom[]> => {
+    const open = await moves.list({ open: true, limit: 10_000 })
+    const homes = (await everyTenant()).map(({ id, region, placement }) => ({ id, region, placement }))
+    const ends = open.flatMap(({ tenantId: id, from, to }) => [from, to].map((home) => ({ id, ...home })))
+    return [...homes, ...ends].flatMap(({ id, region, placement }) => {
+      if (placement === null) return []
+      const { cluster, database, schema } = placement
+      return [{ tenant: id, region, cluster, database, schema }]
+    })
+  }
 
   return {
     store,
@@ -328,6 +364,18 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
     async migrate(onProgress = () => {}) {
       files = null
       return moves.without(async () => migrateFleet({ makers, store, files: (await migration()).files }, onProgress))
+    },
+    scanResidency: () => scanResidency({ config, rooms: knownRooms, keysOf }),
+    async residencyViolations() {
+      const violations: Violation[] = []
+      for (const one of await everyTenant()) {
+        if (one.placement === null) continue
+        const { tier, region, placement, away = null } = one
+        const home = { tier, region, cluster: placement.cluster }
+        const faults = [...residencyFaults(config, one, home), ...awayFaults(config, one, away)]
+        if (faults.length > 0) violations.push({ tenant: one.slug, faults })
+      }
+      return violations
     },
     async recover() {
       const half = await store.list({ status: 'provisioning', limit: 1_000 })

@@ -16,6 +16,8 @@ export interface KeyAdmin {
   /** @returns the record and the key's text, which nobody can show again */
   create(tenantId: TenantId, key: NewKey): Promise<{ key: ApiKey; text: string }>
   list(tenantId: TenantId): Promise<ApiKey[]>
+  /** How many keys that are good each tenant has here. */
+  counts(): Promise<{ tenant: TenantId; keys: number }[]>
   /** Revoking a revoked key changes nothing. @returns null where the tenant has no such key */
   revoke(tenantId: TenantId, id: string): Promise<ApiKey | null>
   /** The store's time, in seconds, as text. */
@@ -56,6 +58,9 @@ export function keyAdmin(sql: AdminSql): KeyAdmin {
     },
     list: async (tenantId) =>
       sql<ApiKey[]>`select ${columns} from keys.api_keys where tenant_id = ${tenantId} order by created_at desc, id`,
+    counts: async () =>
+      sql<{ tenant: TenantId; keys: number }[]>`
+        select tenant_id as tenant, count(*)::int as keys from keys.api_keys where revoked_at is null group by 1 order by 1`,
     async revoke(tenantId, id) {
       const [key] = await sql<ApiKey[]>`
         update keys.api_keys set revoked_at = coalesce(revoked_at, now())

@@ -18,9 +18,14 @@ export const fail = (name: string, message: string, fix: string): Check => ({ na
 const TIMEOUT_MS = 60_000
 
 /** Runs checks that hang on one server; when it does not answer, that is the finding. */
-export async function checking(name: string, fix: string, run: () => Promise<Check[]>): Promise<Check[]> {
+export async function checking(
+  name: string,
+  fix: string,
+  run: () => Promise<Check[]>,
+  timeoutMs = TIMEOUT_MS,
+): Promise<Check[]> {
   try {
-    return await within(run(), TIMEOUT_MS)
+    return await within(run(), timeoutMs)
   } catch (error) {
     return [fail(name, messageOf(error), fix)]
   }

@@ -9,6 +9,7 @@ import type { AdminDeps } from '../env.ts'
 import { type Check, type CheckStatus, checking, fail, ok, warn } from './check.ts'
 import { checkClock, checkServer } from './cluster.ts'
 import { checkControlDatabase } from './control-database.ts'
+import { checkResidency } from './residency.ts'
 import { checkRoles } from './roles.ts'
 import { checkRooms } from './rooms.ts'
 
@@ -22,8 +23,11 @@ const ANSWER_MS = 5_000
 
 type DoctorDeps = Pick<AdminDeps, 'config' | 'control' | 'product'>
 
-/** Looks at everything a tenant's request stands on, and changes nothing. */
-export async function diagnose(deps: DoctorDeps): Promise<Diagnosis> {
+/**
+ * Looks at everything a tenant's request stands on, and changes nothing.
+ * @param options.residency also looks through every cluster for what is of tenants that do not belong there, which takes long
+ */
+export async function diagnose(deps: DoctorDeps, { residency = false } = {}): Promise<Diagnosis> {
   const { config, control } = deps
   const directory = await checkControlDatabase(config, control)
   // Without the directory it is not known what should be where; servers can be looked at all the same.
@@ -37,6 +41,7 @@ export async function diagnose(deps: DoctorDeps): Promise<Diagnosis> {
     checkSigningKey(config),
     ...(await Promise.all([...clusters, ...regions])).flat(),
     ...homeless(deps, tenants),
+    ...(residency ? await checkResidency(control) : []),
   ]
   const worst = (['fail', 'warn'] as const).find((s) => checks.some((c) => c.status === s))
   return { status: worst ?? 'ok', checks }

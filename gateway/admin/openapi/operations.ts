@@ -3,6 +3,7 @@ import type { Right } from '../../../tiers/operators/roles.ts'
 import {
   auditProofQuery,
   auditQuery,
+  doctorQuery,
   moveQuery,
   newDomain,
   newKey,
@@ -272,6 +273,7 @@ export const operations: readonly Operation[] = [
     id: 'diagnose',
     right: 'read',
     summary: 'Looks at databases, roles, rooms, fences and keys; changes nothing',
+    query: doctorQuery,
     answers: { 200: 'Diagnosis' },
   },
   {

@@ -10,9 +10,10 @@ const COLOURS = { ok: 'green', warn: 'yellow', fail: 'red' } as const satisfies 
 export function doctorCommand(setExitCode: SetExitCode): Command {
   return new Command('doctor')
     .description('look at databases, roles, rooms, fences and keys, and say what to do')
-    .action(async (_options, command: Command) => {
+    .option('--residency', 'also look through every cluster for what is of tenants that do not belong there')
+    .action(async ({ residency = false }, command: Command) => {
       const { terminal, admin } = cliOf(command)
-      const diagnosis = await (await admin()).call<Diagnosis>('GET', '/doctor')
+      const diagnosis = await (await admin()).call<Diagnosis>('GET', residency ? '/doctor?residency=true' : '/doctor')
       setExitCode(diagnosis.status === 'fail' ? EXIT.failed : EXIT.ok)
       if (terminal.json) return terminal.data(diagnosis)
       const longest = Math.max(...diagnosis.checks.map((c) => c.name.length))

@@ -28,7 +28,7 @@ export async function startWorld(): Promise<TestSystem> {
   return system
 }
 
-function unlimited(input: ConfigInput): ConfigInput {
+export function unlimited(input: ConfigInput): ConfigInput {
   const limits = { requestsPerSecond: 1_000_000, burst: 1_000_000, concurrency: 10_000, connectionsMax: 40 }
   const capacity = { shared: 1_000_000, schema: 10_000, database: 1_000 }
   const tiers = mapped(input.tiers, (tier) => ({ ...tier, limits: { ...tier.limits, ...limits } }))

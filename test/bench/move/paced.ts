@@ -1,0 +1,69 @@
+/** What the operations of a paced load took since the last time that one asked, in milliseconds. */
+export interface PacedReport {
+  readonly count: number
+  readonly failed: number
+  readonly p50Ms: number
+  readonly p99Ms: number
+  readonly maxMs: number
+}
+
+export interface PacedLoad {
+  /** Of what has been answered since the last report; forgets it. */
+  report(): PacedReport
+  /** Waits for what is under way. */
+  stop(): Promise<void>
+}
+
+const TICK_MS = 1
+
+/**
+ * Starts operations at a steady rate, whether or not the earlier ones have been answered, and counts the time from when
+ * each was due: so that a pause is seen by all who would have come during it, not by one.
+ */
+export function paced(perSecond: number, operation: (turn: number) => Promise<unknown>): PacedLoad {
+  const startedAt = performance.now()
+  const open = new Set<Promise<void>>()
+  let started = 0
+  let took: number[] = []
+  let failed = 0
+  const one = async (turn: number, dueAt: number) => {
+    try {
+      await operation(turn)
+      took.push(performance.now() - dueAt)
+    } catch {
+      failed++
+    }
+  }
+  const timer = setInterval(() => {
+    const due = Math.floor(((performance.now() - startedAt) * perSecond) / 1_000)
+    for (; started < due; started++) {
+      const running = one(started, startedAt + (started * 1_000) / perSecond)
+      open.add(running)
+      void running.then(() => open.delete(running))
+    }
+  }, TICK_MS)
+  return {
+    report() {
+      const sorted = took.toSorted((a, b) => a - b)
+      const report = {
+        count: sorted.length,
+        failed,
+        p50Ms: quantile(sorted, 0.5),
+        p99Ms: quantile(sorted, 0.99),
+        maxMs: sorted.at(-1) ?? 0,
+      }
+      took = []
+      failed = 0
+      return report
+    },
+    async stop() {
+      clearInterval(timer)
+      await Promise.all(open)
+    },
+  }
+}
+
+/** @param sorted ascending */
+export function quantile(sorted: readonly number[], q: number): number {
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? 0
+}

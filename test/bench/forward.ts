@@ -24,6 +24,7 @@ export const forward: Bench = {
   async run({ system, seconds }) {
     const euKey = randomBytes(32)
     const euKeys = {
+      INNKEEPER_EU_KEY: euKey.toString('base64'),
       INNKEEPER_EU_PEERING_KEY: euKey.toString('base64'),
       INNKEEPER_EU_PEERING_PUBLIC_KEY: publicKeyOf(euKey).toString('base64'),
     }
@@ -109,7 +110,7 @@ function twoRegions(input: ConfigInput, peerUrl: string): ConfigInput {
     ...input,
     regions: {
       us: { ...us!, peerUrl },
-      eu: { ...us!, url: 'http://eu.localhost', clusters: { 'eu-1': cluster }, peering: demo.regions.eu!.peering! },
+      eu: { ...demo.regions.eu!, url: 'http://eu.localhost', clusters: { 'eu-1': cluster } },
     },
     peering: { connectionsMax: CONNECTIONS },
     tiers: Object.fromEntries(Object.entries(input.tiers).map(([n, t]) => [n, { ...t, away: 'forward' as const }])),

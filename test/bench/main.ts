@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
 import { makeBenchTable } from './alternatives.ts'
 import type { Bench } from './bench.ts'
+import { copy } from './copy.ts'
 import { directory } from './directory.ts'
 import { forward } from './forward.ts'
 import { http } from './http.ts'
@@ -13,7 +14,7 @@ import { statements } from './statements.ts'
 import { table } from './table.ts'
 import { startWorld } from './world.ts'
 
-const BENCHES: readonly Bench[] = [statements, network, http, forward, directory, onboarding, manyRooms, move]
+const BENCHES: readonly Bench[] = [statements, network, http, forward, directory, onboarding, manyRooms, move, copy]
 
 const USAGE = `npm run bench -- [--only NAME] [--seconds N] [--long] [--json]
 

@@ -20,7 +20,7 @@ export interface RoomMigration {
  * goes on where it stopped. Idempotent; runs on one room take turns.
  *
  * @returns the names of the files that were applied now
- * @throws InnkeeperError `migration_refused` when a file was changed after it was applied, or leaves a hole
+ * @throws InnkeeperError `conflict` where a move is loading the room, `migration_refused` when a file was changed after it was applied, or leaves a hole
  */
 export async function migrateRoom(sql: AdminSql, room: string, migration: RoomMigration): Promise<string[]> {
   const applied: string[] = []
@@ -35,6 +35,7 @@ export async function migrateRoom(sql: AdminSql, room: string, migration: RoomMi
         checkUnchanged(file, record.checksum)
         return false
       }
+      await assertWhole(tx as unknown as AdminSql, room)
       await apply(tx as unknown as AdminSql, room, file, migration)
       return true
     })
@@ -52,6 +53,15 @@ async function outstandingIn(sql: AdminSql, room: string, files: readonly Migrat
     const checksum = known.get(file.name)
     if (checksum !== undefined) checkUnchanged(file, checksum)
     return checksum === undefined
+  })
+}
+
+/** A move that loads a room has taken keys and triggers away, which a migration would miss, or make a second time. */
+async function assertWhole(tx: AdminSql, room: string): Promise<void> {
+  const parts = await tx`select from tenancy.room_parts where room = ${room} limit 1`
+  if (parts.length === 0) return
+  throw new InnkeeperError('conflict', `The room ${room} is being loaded by a move, and is not whole yet`, {
+    hint: 'Wait for the move to end, or abort it.',
   })
 }
 

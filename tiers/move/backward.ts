@@ -1,6 +1,7 @@
 import { applyPass } from './apply.ts'
 import type { Flow, MoveContext, Outcome } from './context.ts'
 import { cutOver } from './cutover.ts'
+import { loosen, settle } from './readiness.ts'
 import { retreat } from './retreat.ts'
 
 /** The states after the flip, and those that lead back. */
@@ -19,8 +20,10 @@ export async function watch(ctx: MoveContext): Promise<Outcome> {
   await retreat(flow)
   // No row goes back to where the tenant's data may not be: that room is emptied at once.
   if (!(await ctx.mayReturn())) return { event: 'done' }
+  await loosen(flow.target)
   const until = ctx.move.watchUntil ?? new Date(Date.now() + ctx.settings.watchMs)
   if (ctx.move.watchUntil === null) await ctx.store.patch(ctx.lease, { watchUntil: until })
+  let isSettled = false
   for (let quiet = 0; ; ) {
     ctx.signal.throwIfAborted()
     const asked = ctx.asked()
@@ -28,6 +31,7 @@ export async function watch(ctx: MoveContext): Promise<Outcome> {
     if (asked === 'complete' || Date.now() >= until.getTime()) return { event: 'done' }
     const pass = await applyPass(flow.source, flow.target, await ctx.tables())
     ctx.progress({ lag: pass.notes })
+    if (!isSettled) isSettled = await settle(flow.source)
     // A tenant who writes nothing is looked after more seldom, and no connection waits at either server meanwhile.
     quiet = pass.notes === 0 ? Math.min(quiet + 1, QUIET_MAX) : 0
     if (quiet === QUIET_MAX) await Promise.all([ctx.source.close(), ctx.target.close()])

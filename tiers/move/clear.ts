@@ -34,7 +34,9 @@ export async function clearRoom(ctx: MoveContext, side: Side): Promise<void> {
   else await removeSchema(side)
   await inBooks(
     side,
-    `delete from tenancy.notes where tenant_id = '${side.tenant}'; delete from tenancy.fence where tenant_id = '${side.tenant}'`,
+    `delete from tenancy.notes where tenant_id = '${side.tenant}'; delete from tenancy.fence where tenant_id = '${side.tenant}'${
+      isolation === 'schema' ? `; delete from tenancy.room_parts where room = '${side.placement.schema}'` : ''
+    }`,
   )
 }
 

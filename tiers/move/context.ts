@@ -33,6 +33,8 @@ export interface MoveSettings {
   readonly quarantineMs: number
   /** How much work a move does before it asks how the neighbours feel: what takes less time is over before the answer. */
   readonly unpacedMs: number
+  /** Of a copy: short enough for a snapshot that holds nobody's vacuum back, and for a restart. */
+  readonly chunkBytes: number
   /** Of a copy, in rows per second; null for as fast as it goes. */
   readonly rowsPerSecondMax: number | null
 }
@@ -51,6 +53,7 @@ export const MOVE_SETTINGS: MoveSettings = {
   watchPassMs: 1_000,
   quarantineMs: 3_000,
   unpacedMs: 500,
+  chunkBytes: 8 * 1024 * 1024,
   rowsPerSecondMax: null,
 }
 

@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import { divert } from './divert.ts'
 
 export interface Copied {
   readonly rows: number
@@ -6,16 +7,9 @@ export interface Copied {
 }
 
 /** The part of the driver's connection that COPY needs; a Submittable is given it. */
-interface Wire {
-  readonly stream: {
-    write: unknown
-    pause(): void
-    resume(): void
-    writableNeedDrain: boolean
-    once(e: 'drain', f: () => void): void
-  }
+export interface Wire {
+  readonly stream: import('node:net').Socket
   query(text: string): void
-  sendCopyFromChunk(chunk: Buffer): void
   endCopyFrom(): void
   sendCopyFail(message: string): void
 }
@@ -24,12 +18,15 @@ interface Wire {
 class Copy {
   readonly done: Promise<number>
   readonly begun: Promise<Wire>
-  onData: ((chunk: Buffer, wire: Wire) => void) | null = null
+  /** Done before the statement is sent, and undone when the server is ready again. */
+  onSubmit: ((wire: Wire) => () => void) | null = null
+  onFailed: () => void = () => {}
   readonly #text: string
   #begin!: (wire: Wire) => void
   #fail!: (error: Error) => void
   #resolve!: (rows: number) => void
   #reject!: (error: Error) => void
+  #undo = () => {}
   #rows = 0
   failed: Error | null = null
 
@@ -48,14 +45,13 @@ class Copy {
   }
 
   submit(wire: Wire): void {
+    this.#undo = this.onSubmit?.(wire) ?? this.#undo
     wire.query(this.#text)
   }
   handleCopyInResponse(wire: Wire): void {
     this.#begin(wire)
   }
-  handleCopyData(message: { chunk: Buffer }, wire: Wire): void {
-    this.onData?.(message.chunk, wire)
-  }
+  handleCopyData(): void {}
   handleCommandComplete(message: { text: string }): void {
     this.#rows = Number(message.text.split(' ').at(-1))
   }
@@ -63,8 +59,10 @@ class Copy {
     this.failed = error
     this.#fail(error)
     this.#reject(error)
+    this.onFailed()
   }
   handleReadyForQuery(): void {
+    this.#undo()
     this.#fail(new Error('the statement was not a COPY FROM STDIN'))
     this.#resolve(this.#rows)
   }
@@ -86,13 +84,22 @@ export async function copyBetween(from: pg.Client, out: string, to: pg.Client, i
   const wire = await sink.begun
   const source = new Copy(out)
   let bytes = 0
-  source.onData = (chunk, { stream }) => {
-    if (sink.failed !== null) return
-    bytes += chunk.length
-    wire.sendCopyFromChunk(chunk)
-    if (!wire.stream.writableNeedDrain) return
-    stream.pause()
-    wire.stream.once('drain', () => stream.resume())
+  source.onSubmit = ({ stream }) => {
+    let isWaiting = false
+    const goOn = () => {
+      isWaiting = false
+      stream.resume()
+    }
+    // A connection that is gone is never drained.
+    sink.onFailed = goOn
+    return divert(stream, (messages, payload) => {
+      if (sink.failed !== null) return
+      bytes += payload
+      if (wire.stream.write(messages) || isWaiting) return
+      isWaiting = true
+      stream.pause()
+      wire.stream.once('drain', goOn)
+    })
   }
   from.query(source as unknown as pg.Submittable)
   try {

@@ -1,32 +1,38 @@
+import { OWNER } from '../tenancy/roles.ts'
+import { text } from './apply.ts'
 import type { RoomTable } from './catalogue.ts'
+import { type Chunks, chunksOf, Rewritten } from './chunks.ts'
+import { makeKey } from './make-key.ts'
 import type { MoverClient } from './mover-client.ts'
-import { after, boundary, upTo } from './ranges.ts'
 import { AS_MOVER, beginRead, beginWrite, type Side } from './side.ts'
 import { copiedColumns, ensureStaging, stageOf } from './staging.ts'
 
-/** One chunk is about this much: short enough for a snapshot that holds nobody's vacuum back, and for a restart. */
-const CHUNK_BYTES = 8 * 1024 * 1024
-const CHUNK_ROWS_MAX = 20_000
 const SIDE_BY_SIDE = 2
 
 export interface CopyReport {
+  readonly chunkBytes: number
   /** Rows and bytes of one chunk. */
   onChunk(rows: number, bytes: number): void
   /** Asked before each chunk; it throws to stop, and may wait. */
   mayGoOn(): Promise<void>
   /** Runs a chunk in its turn, and says how large it may be: a part of a full one. */
   paced<T>(chunk: (part: number) => Promise<T>): Promise<T>
+  /** Rows are all there, their key is not yet. */
+  onLoaded(): Promise<void>
 }
 
 interface Position {
-  readonly last: string[] | null
+  readonly last: readonly string[] | null
   readonly is_done: boolean
 }
 
 /**
- * Copies the tenant's rows table by table, in chunks by primary key, several tables at a time. What has changed since is
- * noted at the source, so a chunk need not agree with the others: a row that is in the way of another by a unique key is
- * left out, because one of the two was noted, and the first catch-up pass puts both right.
+ * Copies the tenant's rows table by table, in chunks, several tables at a time. What has changed since capture began is
+ * noted at the source, so a chunk need not agree with the others.
+ *
+ * A table of a new room is bare: rows go straight into it, and its key is made when all are there. Into any other table
+ * they go by way of a temporary one, and a row that is in the way of another by a unique key is left out, because one of
+ * the two was noted, and the first catch-up pass puts both right.
  *
  * Goes on from the last chunk that was committed at the target.
  */
@@ -38,7 +44,7 @@ export async function copyRows(
 ): Promise<void> {
   const waiting = [...tables]
   const work = async () => {
-    const [from, to] = [await source.another(), await target.another()]
+    const [from, to] = await Promise.all([source.another(), target.another()])
     try {
       for (let table = waiting.shift(); table !== undefined; table = waiting.shift()) {
         await ensureStaging(to, target, [table])
@@ -53,7 +59,7 @@ export async function copyRows(
   if (failed !== undefined) throw failed.reason
 }
 
-interface Ends {
+export interface Ends {
   readonly source: Side
   readonly target: Side
   readonly from: MoverClient
@@ -67,41 +73,78 @@ async function copyTable(ends: Ends, table: RoomTable, report: CopyReport): Prom
     [target.move, table.name],
   )
   let position: Position = known ?? { last: null, is_done: false }
+  const isBare = await isBareTable(to, target, table)
+  let chunks = await chunksOf(ends.from, ends.source, table, report.chunkBytes)
   while (!position.is_done) {
     await report.mayGoOn()
-    const { last } = position
-    const chunk = await report.paced((part) => copyChunk(ends, table, last, part))
-    report.onChunk(chunk.rows, chunk.bytes)
-    position = chunk
+    try {
+      const { last } = position
+      const chunk = await report.paced((part) => copyChunk(ends, table, chunks, last, part, isBare))
+      report.onChunk(chunk.rows, chunk.bytes)
+      position = chunk
+    } catch (error) {
+      if (!(error instanceof Rewritten)) throw error
+      await startOver(ends, table)
+      chunks = await chunksOf(ends.from, ends.source, table, report.chunkBytes)
+      position = { last: null, is_done: false }
+    }
   }
+  await report.onLoaded()
+  await report.paced(() => makeKey(ends, table))
 }
 
-async function copyChunk({ source, target, from, to }: Ends, table: RoomTable, last: string[] | null, part: number) {
-  const limit = Math.max(1, Math.floor(part * Math.min(CHUNK_ROWS_MAX, CHUNK_BYTES / table.rowBytes)))
+/** Nothing on it that a row must get past: then the owner may COPY into it. */
+async function isBareTable(to: MoverClient, target: Side, table: RoomTable): Promise<boolean> {
+  const [row] = await to.query<{ is_bare: boolean }>(
+    `select not relforcerowsecurity and not exists (select from pg_index i where i.indrelid = c.oid)
+       and not exists (select from pg_trigger t where t.tgrelid = c.oid and t.tgenabled <> 'D') as is_bare
+     from pg_class c where c.oid = $1::regclass`,
+    [target.table(table.name)],
+  )
+  return row!.is_bare
+}
+
+async function copyChunk(
+  { source, target, from, to }: Ends,
+  table: RoomTable,
+  chunks: Chunks,
+  last: readonly string[] | null,
+  part: number,
+  isBare: boolean,
+) {
+  const columns = copiedColumns(table)
   return from.transaction(beginRead(source), async () => {
-    const bounds = [`tenant_id = '${source.tenant}'`]
-    if (last !== null) bounds.push(after(table, last))
-    const end = await boundary(from, source, table, bounds, limit)
-    if (end !== null) bounds.push(upTo(table, end))
-    return to.transaction(beginWrite(target), async () => {
+    const { where, next } = await chunks.after(last, part)
+    const chosen = [`tenant_id = '${source.tenant}'`, ...where].join(' and ')
+    return to.transaction(`${beginWrite(target)}; ${isBare ? `set local role ${OWNER}` : ''}`, async () => {
       const copied = await from.copyTo(
-        `copy (select ${copiedColumns(table)} from ${source.table(table.name)} where ${bounds.join(' and ')}) to stdout (format binary)`,
+        `copy (select ${columns} from ${source.table(table.name)} where ${chosen}) to stdout (format binary)`,
         to,
-        `copy ${stageOf(table)} (${copiedColumns(table)}) from stdin (format binary)`,
+        `copy ${isBare ? target.table(table.name) : stageOf(table)} (${columns}) from stdin (format binary)`,
       )
-      if (copied.rows > 0) {
+      await chunks.assertSame()
+      if (copied.rows > 0 && !isBare) {
         await to.script(`${AS_MOVER};
-          insert into ${target.table(table.name)} (${copiedColumns(table)}) overriding system value
-          select ${copiedColumns(table)} from ${stageOf(table)} on conflict do nothing;
-          reset role`)
+          insert into ${target.table(table.name)} (${columns}) overriding system value
+          select ${columns} from ${stageOf(table)} on conflict do nothing`)
       }
-      await to.query(
-        `insert into tenancy.move_tables as t (move, table_name, last, rows, bytes, is_done) values ($1, $2, $3, $4, $5, $6)
-         on conflict (move, table_name) do update set last = excluded.last, rows = t.rows + excluded.rows,
-           bytes = t.bytes + excluded.bytes, is_done = excluded.is_done`,
-        [target.move, table.name, end, copied.rows, copied.bytes, end === null],
-      )
-      return { ...copied, last: end, is_done: end === null }
+      await to.script(`reset role;
+        insert into tenancy.move_tables as t (move, table_name, last, rows, bytes, is_done)
+        values ('${target.move}', ${text(table.name)}, ${arrayOf(next)}, ${copied.rows}, ${copied.bytes}, ${next === null})
+        on conflict (move, table_name) do update set last = excluded.last, rows = t.rows + excluded.rows,
+          bytes = t.bytes + excluded.bytes, is_done = excluded.is_done`)
+      return { ...copied, last: next, is_done: next === null }
     })
   })
+}
+
+function arrayOf(values: readonly string[] | null): string {
+  return values === null ? 'null' : `array[${values.map(text).join(', ')}]`
+}
+
+async function startOver({ target, to }: Ends, table: RoomTable): Promise<void> {
+  await to.transaction(beginWrite(target), () =>
+    to.script(`${AS_MOVER}; delete from ${target.table(table.name)} where tenant_id = '${target.tenant}'; reset role;
+      delete from tenancy.move_tables where move = '${target.move}' and table_name = ${text(table.name)}`),
+  )
 }

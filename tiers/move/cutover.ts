@@ -3,6 +3,7 @@ import type { Flow, MoveContext, Outcome } from './context.ts'
 import { changeFence, openRoom, Undrained } from './fence.ts'
 import { flip } from './flip.ts'
 import { heldBy, whileHeld } from './generation.ts'
+import { tighten } from './readiness.ts'
 import { continueSequences } from './sequences.ts'
 import { next } from './states.ts'
 import { Overtaken } from './store.ts'
@@ -48,6 +49,8 @@ export async function cutOver(ctx: MoveContext, { flow, home, capture, end }: Cu
       compared = await verifyDirty(flow.source, flow.target, await ctx.tables(), settings.dirtyMax)
       if (compared === null) throw new Late('too much changed since the verification')
       await ctx.hook('compared')
+      await tighten(flow.target)
+      await ctx.hook('tightened')
       await openRoom(flow.target, epoch, capture)
       await ctx.hook('opened')
     })

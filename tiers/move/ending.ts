@@ -3,6 +3,7 @@ import { clearRoom } from './clear.ts'
 import type { MoveContext, Outcome } from './context.ts'
 import { changeFence, inBooks, reopenRoom, Undrained } from './fence.ts'
 import { announce, forget, heldBy, isThere, whileHeld } from './generation.ts'
+import { settle } from './readiness.ts'
 import { removeFromRedis } from './region-cache.ts'
 import { retreat } from './retreat.ts'
 import { type Emptied, LeftBehind, type Look, scanPlaces, scanRows } from './scan.ts'
@@ -14,7 +15,7 @@ import type { Side } from './side.ts'
 export async function complete(ctx: MoveContext): Promise<Outcome> {
   const { from, to } = ctx.move
   await knowAgain(ctx)
-  if (!(await stopCapture(ctx, ctx.target))) return again(ctx)
+  if (!(await settle(ctx.target)) || !(await stopCapture(ctx, ctx.target))) return again(ctx)
   return empty(ctx, 'completed', {
     room: ctx.source,
     home: ctx.target,
@@ -27,6 +28,7 @@ export async function complete(ctx: MoveContext): Promise<Outcome> {
 export async function clear(ctx: MoveContext): Promise<Outcome> {
   const { from, to } = ctx.move
   await knowAgain(ctx)
+  if (!(await settle(ctx.source))) return again(ctx)
   return empty(ctx, 'rolled_back', {
     room: ctx.target,
     home: ctx.source,

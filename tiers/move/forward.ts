@@ -5,6 +5,8 @@ import { cutOver } from './cutover.ts'
 import { changeFence, Undrained } from './fence.ts'
 import { guardOf } from './generation.ts'
 import { type Pacer, UNPACED } from './pacer.ts'
+import { LOADING, takeParts } from './parts.ts'
+import { loosen, makeWhole } from './readiness.ts'
 import { retreat } from './retreat.ts'
 import type { TableProof } from './types.ts'
 import { forgetDirty, verifyAll } from './verify.ts'
@@ -26,6 +28,9 @@ export async function prepare(ctx: MoveContext): Promise<Outcome> {
     if (!(error instanceof Undrained)) throw error
     return tryAgain(ctx, error)
   }
+  // Rows are loaded into bare tables, many times as fast.
+  if (target.placement.isolation !== 'shared') await takeParts(target, LOADING)
+  await ctx.hook('bare')
   return { event: 'done', patch: { attempts: 0 } }
 }
 
@@ -54,6 +59,7 @@ export async function copy(ctx: MoveContext): Promise<Outcome> {
   let here = 0
   await copyRows(ctx.source, ctx.target, await ctx.tables(), {
     paced: ctx.pacer.paced,
+    chunkBytes: settings.chunkBytes,
     onChunk(chunkRows, chunkBytes) {
       rows += chunkRows
       bytes += chunkBytes
@@ -61,6 +67,7 @@ export async function copy(ctx: MoveContext): Promise<Outcome> {
       const rowsPerSecond = Math.round(here / ((performance.now() - started) / 1000))
       ctx.progress({ rows, bytes, rowsPerSecond })
     },
+    onLoaded: () => ctx.hook('loaded'),
     async mayGoOn() {
       ctx.signal.throwIfAborted()
       if (ctx.asked() === 'abort') throw new Asked()
@@ -92,6 +99,7 @@ async function copiedBefore({ target }: MoveContext): Promise<{ rows: number; by
 /** Passes until what is left is little, or does not get less. */
 export async function catchUp(ctx: MoveContext, flow: Flow): Promise<Outcome> {
   await retreat(flow)
+  await loosen(flow.target)
   let passes = 0
   let left = Number.POSITIVE_INFINITY
   for (let pacer = pacerOf(ctx, flow); ; ) {
@@ -104,6 +112,12 @@ export async function catchUp(ctx: MoveContext, flow: Flow): Promise<Outcome> {
     if (pass.notes > left / 2) pacer = UNPACED
     left = pass.notes
     await ctx.hook('pass')
+    // The room equals a snapshot of the source from now on: what must be unique is.
+    await makeWhole(flow.target, async (part) => {
+      ctx.signal.throwIfAborted()
+      await ctx.hook('part')
+      await pacer.paced(part)
+    })
     if (pass.notes <= ctx.settings.lagMax) return { event: 'done' }
     if (ctx.asked() === 'abort') throw new Asked()
     if (passes >= ctx.settings.passesMax)

@@ -9,7 +9,7 @@ import { type Copied, copyBetween } from './copy-stream.ts'
 /** What every row's text must look like on both sides, whatever the servers' defaults are. */
 const SESSION = `set datestyle = 'ISO, MDY'; set intervalstyle = 'postgres'; set timezone = 'UTC'; set extra_float_digits = 1;
   set bytea_output = 'hex'; set statement_timeout = 0; set idle_in_transaction_session_timeout = '60s'; set jit = off;
-  set client_encoding = 'UTF8'; set default_transaction_isolation = 'read committed'; set search_path = pg_catalog, pg_temp`
+  set client_encoding = 'UTF8'; set standard_conforming_strings = on; set default_transaction_isolation = 'read committed'; set search_path = pg_catalog, pg_temp`
 
 /** How long a connection looks for the primary, where the cluster has several hosts. */
 export const PRIMARY_WAIT_MS = 5_000

@@ -20,6 +20,8 @@ export interface Side {
   another(): Promise<MoverClient>
   /** Ends its connections at once: what runs on them fails, and whoever asks again gets new ones. */
   cut(): void
+  /** Whether the admin role may silence triggers and foreign keys, which superusers may and managed servers seldom allow. */
+  maySilence(): Promise<boolean>
   close(): Promise<void>
 }
 
@@ -51,6 +53,7 @@ export function openSide({ placement, cluster, move, tenant, generation }: SideO
   const cut = () => {
     for (const opening of open) opening.then((client) => client.cut(), noop)
   }
+  let silence: Promise<boolean> | null = null
   const another = () => {
     const opening = openMoverClient({
       ...server,
@@ -61,6 +64,10 @@ export function openSide({ placement, cluster, move, tenant, generation }: SideO
     open.add(opening)
     return opening
   }
+  const client = () => {
+    first ??= another()
+    return first
+  }
   return {
     placement,
     cluster,
@@ -70,13 +77,15 @@ export function openSide({ placement, cluster, move, tenant, generation }: SideO
     another,
     cut,
     table: (name) => `${quoteIdent(placement.schema)}.${quoteIdent(name)}`,
-    client() {
-      first ??= another()
-      return first
+    client,
+    maySilence() {
+      silence ??= client().then(async (c) => (await c.query<{ may: boolean }>(`select ${MAY_SILENCE} as may`))[0]!.may)
+      return silence
     },
     async close() {
       primary.close()
       first = null
+      silence = null
       for (const opening of open) {
         open.delete(opening)
         await opening.then(
@@ -87,6 +96,8 @@ export function openSide({ placement, cluster, move, tenant, generation }: SideO
     },
   }
 }
+
+export const MAY_SILENCE = `has_parameter_privilege(current_user, 'session_replication_role', 'SET')`
 
 /** Makes a transaction this mover's and no other's: it fails with IK040 once another one has taken over. */
 export function joinMove(side: Side): string {
@@ -105,10 +116,11 @@ export function beginRead(side: Side): string {
 
 /**
  * For writing the tenant's rows. Foreign keys, their cascades and the application's triggers have had their say at the
- * source, so they are silent here; the capture triggers, being ENABLE ALWAYS, are not.
+ * source, so they are silent here where the role may silence them; the capture triggers, being ENABLE ALWAYS, are not.
  */
 export function beginWrite(side: Side): string {
-  return `${joined(side, 'read committed')} set local session_replication_role = replica;
+  return `${joined(side, 'read committed')}
+    select case when ${MAY_SILENCE} then set_config('session_replication_role', 'replica', true) end;
     set local enable_hashjoin = off; set local enable_mergejoin = off; set local enable_seqscan = off`
 }
 

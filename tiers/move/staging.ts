@@ -1,11 +1,11 @@
 import { quoteIdent } from '../quote.ts'
-import { MOVER } from '../tenancy/roles.ts'
+import { MOVER, OWNER } from '../tenancy/roles.ts'
 import type { RoomTable } from './catalogue.ts'
 import type { MoverClient } from './mover-client.ts'
 import type { Side } from './side.ts'
 
 /**
- * COPY FROM is refused where row-level security stands, so rows land in a temporary table of the connection and go on from
+ * COPY FROM is refused where row-level security stands for whoever copies, so rows for such a table land in a temporary table of the connection and go on from
  * there by INSERT ... SELECT, with the rights of the role that may write this tenant's rows and no others.
  */
 const made = new WeakMap<MoverClient, Set<string>>()
@@ -26,7 +26,7 @@ export async function ensureStaging(client: MoverClient, side: Side, tables: rea
     await client.script(`
       create temp table innkeeper_keys (table_name text not null, key jsonb not null) on commit delete rows;
       create temp table innkeeper_dirty (table_name text not null, key jsonb not null);
-      grant select, insert on ${KEYS}, ${DIRTY} to ${MOVER}`)
+      grant select, insert on ${KEYS}, ${DIRTY} to ${MOVER}, ${OWNER}`)
     known = new Set()
     made.set(client, known)
   }

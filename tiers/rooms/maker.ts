@@ -125,6 +125,7 @@ export function createRoomMaker(options: RoomMakerOptions): RoomMaker {
       if (isolation === 'schema') {
         await sql.unsafe(`drop schema if exists ${quoteIdent(schema)} cascade`)
         await sql`delete from tenancy.migrations where room = ${schema}`
+        await sql`delete from tenancy.room_parts where room = ${schema}`
       } else await removeRows(sql, schema, tenant)
       await sql`delete from tenancy.fence where tenant_id = ${tenant}`
     },

@@ -1,3 +1,4 @@
+import { createServer } from 'node:https'
 import { serve as listen, type ServerType } from '@hono/node-server'
 import type { DestinationStream } from 'pino'
 import { type Config, resolveConfig } from '../config/index.ts'
@@ -66,12 +67,16 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
       allowedHosts: config.admin.allowedHosts,
       tenantSql: (tenant, text) => tenants.session(tenant).execute({ text, params: [] }),
     })
-    const server = await listening(app.fetch, options.port ?? config.admin.port, host)
+    const server = await listening(
+      app.fetch,
+      { port: options.port ?? config.admin.port, hostname: host },
+      config.admin.tls,
+    )
     closers.add('server', () => closeServer(server))
     const { port } = server.address() as { port: number }
     telemetry.log.info({ port }, 'control plane listening')
     return {
-      url: `http://${host === '0.0.0.0' || host === '::' ? 'localhost' : host}:${port}`,
+      url: `${config.admin.tls ? 'https' : 'http'}://${host === '0.0.0.0' || host === '::' ? 'localhost' : host}:${port}`,
       control,
       tenants,
       close: () => closers.releaseAll(),
@@ -88,9 +93,14 @@ function controlTelemetry(config: Config['telemetry'], { logTo }: ControlOptions
 
 type Fetch = Parameters<typeof listen>[0]['fetch']
 
-function listening(fetch: Fetch, port: number, hostname: string): Promise<ServerType> {
+function listening(
+  fetch: Fetch,
+  address: { readonly port: number; readonly hostname: string },
+  tls: Config['admin']['tls'],
+): Promise<ServerType> {
+  const secure = tls === null ? {} : { createServer, serverOptions: { ...tls } }
   return new Promise((resolve, reject) => {
-    const server = listen({ fetch, port, hostname }, () => resolve(server))
+    const server = listen({ fetch, ...address, ...secure }, () => resolve(server))
     server.once('error', reject)
   })
 }

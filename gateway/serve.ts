@@ -3,6 +3,7 @@ import { Hono } from 'hono'
 import { Redis } from 'ioredis'
 import type { DestinationStream } from 'pino'
 import { type Config, type ProcessRole, resolveConfig } from '../config/index.ts'
+import { type RedisServer, redisServerOf, redisTls } from '../tiers/cache/redis-server.ts'
 import { homeOf } from '../tiers/control/control-plane.ts'
 import { openDirectory } from '../tiers/directory/directory.ts'
 import type { Directory } from '../tiers/directory/types.ts'
@@ -62,10 +63,9 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     if (options.telemetry === undefined) closers.add('telemetry', () => telemetry.shutdown())
     const { log, observer } = telemetry
 
+    const redisServer = redisServerOf(config, options.region)
     const redis =
-      secrets.redisUrl === null
-        ? undefined
-        : openRedis(secrets.redisUrl, options.region, (error) => log.warn({ error }, 'redis'))
+      redisServer === null ? undefined : openRedis(redisServer, options.region, (error) => log.warn({ error }, 'redis'))
     if (redis) closers.add('redis', async () => redis.disconnect())
     const directory = openDirectory({ config, redis, observer })
     closers.add('directory', () => directory.close())
@@ -112,7 +112,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     const address = server.address() as { port: number }
     log.info({ region: options.region, port: address.port }, 'gateway listening')
     return {
-      url: `http://localhost:${address.port}`,
+      url: `${config.http.tls ? 'https' : 'http'}://localhost:${address.port}`,
       region: options.region,
       telemetry,
       close: () => closers.releaseAll(),
@@ -134,8 +134,9 @@ function readinessOf(directory: Directory): Ready {
   }
 }
 
-function openRedis(url: string, region: string, onError: (error: unknown) => void): Redis {
-  const redis = new Redis(url, {
+function openRedis(server: RedisServer, region: string, onError: (error: unknown) => void): Redis {
+  const redis = new Redis(server.url, {
+    ...redisTls(server),
     // CLIENT LIST shows who is there: in a region's Redis its own gateways and nobody else.
     connectionName: `innkeeper-gateway-${region}`,
     maxRetriesPerRequest: 1,

@@ -1,6 +1,7 @@
 import { Redis } from 'ioredis'
 import { type Environment, environment } from '../config/environment.ts'
 import { type Config, type ConfigInput, resolveConfig } from '../config/index.ts'
+import { redisServerOf, redisTls } from './cache/redis-server.ts'
 import { openDirectory } from './directory/directory.ts'
 import { InnkeeperError } from './errors.ts'
 import { openClusters } from './pg/clusters.ts'
@@ -68,9 +69,9 @@ function resolve(
 /** A Redis belongs to one region, so a process that holds several regions' credentials uses none. */
 function redisOf(config: Config): Redis | undefined {
   if (config.role.kind !== 'gateway') return undefined
-  const url = config.regions.get(config.role.region)?.secrets?.redisUrl
-  if (!url) return undefined
-  const redis = new Redis(url, { maxRetriesPerRequest: 1, enableOfflineQueue: false })
+  const server = redisServerOf(config, config.role.region)
+  if (server === null) return undefined
+  const redis = new Redis(server.url, { ...redisTls(server), maxRetriesPerRequest: 1, enableOfflineQueue: false })
   // Caches count what fails; without a listener a lost connection would end the process.
   redis.on('error', () => {})
   return redis

@@ -15,6 +15,7 @@ import { onStop } from './stop.ts'
 import { type DemoFile, summaryOf } from './summary.ts'
 import { type RunningSystem, startSystem } from './system.ts'
 import { watchProduct } from './watch.ts'
+import { withoutTls } from './without-tls.ts'
 
 export interface DevOptions {
   /** Of the first region's gateway; the next regions take the next ones. */
@@ -114,11 +115,19 @@ type LocalProduct = Product & { readonly config: ParsedConfig }
 /** The product with the addresses of this machine in its configuration. */
 async function localProduct({ configFolder, port, state }: DevOptions, fresh = false): Promise<LocalProduct> {
   const product = await loadProduct(configFolder, { fresh })
-  const parsed = parseConfig(product.config)
+  const parsed = withoutTls(parseConfig(product.config))
   const regions = Object.fromEntries(
     Object.entries(parsed.regions).map(([name, region], i) => {
       // A local system has neither a Redis nor a key ring of its own, nor a key that was rotated out.
-      const { redisUrl: _redis, keyPrevious: _previous, keyRing: _ring, peerUrl: _peer, ...rest } = region
+      const {
+        redisUrl: _redis,
+        keyPrevious: _previous,
+        keyRing: _ring,
+        peerUrl: _peer,
+        caFile: _ca,
+        peerCaFile: _peerCa,
+        ...rest
+      } = region
       const peering = region.peering && {
         key: region.peering.key,
         publicKeys: [{ env: publicKeyVariable(region.peering.key) }],

@@ -1,4 +1,5 @@
 import { createServer, type Server, type ServerOptions, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import { getRequestListener } from '@hono/node-server'
 import { getPath as decodedPath } from 'hono/utils/url'
 import type { Redis } from 'ioredis'
@@ -130,7 +131,11 @@ export function createEdge(options: EdgeOptions): Edge {
     createServer(fetch) {
       const listener = getRequestListener(fetch, { errorHandler: answers.onListenerError })
       // Without a listener of its own Node asks for the body before anybody has looked at the head.
-      return createServer(serverOptions, listener).on('checkContinue', listener)
+      const { tls } = config.http
+      const server = tls
+        ? createTlsServer({ ...serverOptions, ...tls }, listener)
+        : createServer(serverOptions, listener)
+      return server.on('checkContinue', listener)
     },
     drain: () => inFlight.drain(config.http.drainMs),
     async close() {

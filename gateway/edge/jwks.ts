@@ -1,4 +1,5 @@
-import { createLocalJWKSet, createRemoteJWKSet, errors, type JWTVerifyGetKey } from 'jose'
+import { createLocalJWKSet, createRemoteJWKSet, customFetch, errors, type JWTVerifyGetKey } from 'jose'
+import { Agent, fetch } from 'undici'
 import { InnkeeperError } from '../../tiers/errors.ts'
 import { fullBucket, takeToken } from './token-bucket.ts'
 
@@ -9,18 +10,26 @@ const RETRY_MS = 2_000
 /** How often an unknown key id is worth a fetch: a rotation shows at once, and nobody can make us fetch at will. */
 const LOOKS = { requestsPerSecond: 0.1, burst: 5 }
 
+/** Where an issuer's keys are. */
+export interface KeyServer {
+  readonly url: URL
+  /** The authorities whose certificates are believed, as PEM; without them those that the runtime brings. */
+  readonly ca?: string | null | undefined
+}
+
 /**
  * The public keys of one issuer: fetched when first needed, kept, fetched again when they are old or a token names a key
  * that is not among them, which is how rotation shows. While the issuer cannot be reached the keys it last had go on.
  *
  * @throws (the returned function) `directory_unavailable` when the issuer cannot be reached and never was
  */
-export function createKeySource(url: URL, now: () => number = Date.now): JWTVerifyGetKey {
+export function createKeySource({ url, ca }: KeyServer, now: () => number = Date.now): JWTVerifyGetKey {
   const remote = createRemoteJWKSet(url, {
     timeoutDuration: FETCH_TIMEOUT_MS,
     cacheMaxAge: FRESH_MS,
     // It would look again but once in so many seconds; the bucket below is kinder to two rotations in a row.
     cooldownDuration: Number.POSITIVE_INFINITY,
+    ...(ca ? { [customFetch]: fetchBelieving(ca) } : {}),
   })
   const looks = fullBucket(LOOKS, now())
   let retryAt = 0
@@ -64,4 +73,10 @@ function isOfToken(error: unknown): boolean {
     error instanceof errors.JWKSMultipleMatchingKeys ||
     error instanceof errors.JOSENotSupported
   )
+}
+
+function fetchBelieving(ca: string): typeof globalThis.fetch {
+  const dispatcher = new Agent({ connect: { ca } })
+  const believing = (input: string, init: object) => fetch(input, { ...init, dispatcher })
+  return believing as unknown as typeof globalThis.fetch
 }

@@ -29,7 +29,10 @@ const TYPES: ReadonlySet<string> = new Set(['jwt', 'at+jwt'])
  *          and `directory_unavailable` while its issuer's keys cannot be had
  */
 export function createVerifyJwt(issuers: readonly JwtConfig[], now: () => number = Date.now): VerifyJwt {
-  const entries = issuers.map((config) => ({ config, keys: createKeySource(new URL(config.jwksUrl), now) }))
+  const entries = issuers.map((config) => ({
+    config,
+    keys: createKeySource({ url: new URL(config.jwksUrl), ca: config.ca }, now),
+  }))
   const verified = new LRUCache<string, VerifiedJwt>({
     maxSize: CACHE_CHARS_MAX,
     sizeCalculation: (_value, token) => token.length * 2,

@@ -9,7 +9,7 @@ import {
   MetricReader,
   PeriodicExportingMetricReader,
 } from '@opentelemetry/sdk-metrics'
-import { EXPORT_TIMEOUT_MS } from './traces.ts'
+import { type Collector, EXPORT_TIMEOUT_MS, exporterOptions } from './collector.ts'
 
 export interface Metrics {
   readonly meter: Meter
@@ -31,17 +31,17 @@ class ScrapeReader extends MetricReader {
 }
 
 /**
- * @param otlpUrl   the collector's base URL; null for no export
+ * @param collector null for no export
  * @param tenantsMax how many tenants have labels of their own
  */
-export function createMetrics(otlpUrl: string | null, resource: Resource, tenantsMax: number): Metrics {
+export function createMetrics(collector: Collector | null, resource: Resource, tenantsMax: number): Metrics {
   const seriesMax = (tenantsMax + 1) * SERIES_PER_TENANT
   const scrape = new ScrapeReader({ cardinalitySelector: () => seriesMax })
   const readers: MetricReader[] = [scrape]
-  if (otlpUrl !== null) {
+  if (collector !== null) {
     readers.push(
       new PeriodicExportingMetricReader({
-        exporter: new OTLPMetricExporter({ url: `${otlpUrl}/v1/metrics`, timeoutMillis: EXPORT_TIMEOUT_MS }),
+        exporter: new OTLPMetricExporter(exporterOptions(collector, '/v1/metrics')),
         exportIntervalMillis: EXPORT_INTERVAL_MS,
         exportTimeoutMillis: EXPORT_TIMEOUT_MS,
         cardinalityLimits: { default: seriesMax },

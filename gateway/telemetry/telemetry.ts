@@ -38,10 +38,11 @@ export interface TelemetryOptions {
  * `/metrics` either way.
  */
 export function createTelemetry(config: Config['telemetry'], { service, region, logTo }: TelemetryOptions): Telemetry {
-  const otlpUrl = config.otlpUrl?.replace(/\/+$/, '') ?? null
+  const collector =
+    config.otlpUrl === undefined ? null : { url: config.otlpUrl.replace(/\/+$/, ''), ca: config.ca ?? null }
   const resource = resourceFromAttributes({ 'service.name': service, 'service.namespace': 'innkeeper', region })
-  const traces = createTraces(otlpUrl, config.traceRatio, resource)
-  const metrics = createMetrics(otlpUrl, resource, config.tenantLabelsMax)
+  const traces = createTraces(collector, config.traceRatio, resource)
+  const metrics = createMetrics(collector, resource, config.tenantLabelsMax)
   observeProcess(metrics.meter)
   const boundLabels = createBoundLabels(config.tenantLabelsMax)
   const count = createCounters(metrics.meter, boundLabels)

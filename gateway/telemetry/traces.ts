@@ -9,9 +9,7 @@ import {
   TraceIdRatioBasedSampler,
   TracerProvider,
 } from '@opentelemetry/sdk-trace'
-
-/** Retries included: a collector that is gone must not keep the process from stopping. */
-export const EXPORT_TIMEOUT_MS = 2_000
+import { type Collector, EXPORT_TIMEOUT_MS, exporterOptions } from './collector.ts'
 
 export interface Traces {
   /** False without a collector: then no span is ever made, and nobody need look at the context. */
@@ -23,17 +21,17 @@ export interface Traces {
 }
 
 /**
- * @param otlpUrl the collector's base URL; null switches traces off
+ * @param collector null switches traces off
  * @param ratio   of traces kept, where no trusted peer has decided already
  */
-export function createTraces(otlpUrl: string | null, ratio: number, resource: Resource): Traces {
+export function createTraces(collector: Collector | null, ratio: number, resource: Resource): Traces {
   const contexts = new AsyncLocalStorageContextManager()
-  if (otlpUrl === null) {
+  if (collector === null) {
     const tracer = new ProxyTracerProvider().getTracer('innkeeper')
     return { enabled: false, tracer, contexts, shutdown: async () => {} }
   }
   contexts.enable()
-  const exporter = new OTLPTraceExporter({ url: `${otlpUrl}/v1/traces`, timeoutMillis: EXPORT_TIMEOUT_MS })
+  const exporter = new OTLPTraceExporter(exporterOptions(collector, '/v1/traces'))
   const provider = new TracerProvider({
     resource,
     sampler: new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(ratio) }),

@@ -1,4 +1,5 @@
 import type postgres from 'postgres'
+import type { RedisServer } from '../cache/redis-server.ts'
 import type { SigningKey } from '../control/signed-document.ts'
 import type { KeyAdmin } from '../keys/admin.ts'
 import type { RoomMaker } from '../rooms/maker.ts'
@@ -77,7 +78,7 @@ export interface MoveContext {
   /** False where the tenant's residency forbids the old home. */
   mayReturn(): Promise<boolean>
   /** The URL of a region's Redis; null where it has none. */
-  redisOf(region: string): string | null
+  redisOf(region: string): RedisServer | null
   /** Null where the configuration names none: certificates are unsigned then. */
   readonly signingKey: SigningKey | null
   tables(): Promise<readonly RoomTable[]>

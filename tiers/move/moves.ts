@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events'
 import type postgres from 'postgres'
 import type { ClusterConfig, Config } from '../../config/index.ts'
 import { type AuditEntry, append, type By, byNamed } from '../audit/entry.ts'
+import { redisServerOf } from '../cache/redis-server.ts'
 import { signingKey } from '../control/signed-document.ts'
 import type { TenantRecord, TenantStore } from '../control/tenant-store.ts'
 import { InnkeeperError } from '../errors.ts'
@@ -264,7 +265,7 @@ export function createMoves(options: MovesOptions): Moves {
         settings,
         makerOf,
         keysOf: options.keysOf,
-        redisOf: (region) => config.regions.get(region)?.secrets?.redisUrl ?? null,
+        redisOf: (region) => redisServerOf(config, region),
         signingKey: config.signingKey === null ? null : signingKey(config.signingKey),
         clusterOf,
         mayReturn,

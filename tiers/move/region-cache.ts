@@ -1,4 +1,5 @@
 import { Redis } from 'ioredis'
+import { type RedisServer, redisTls } from '../cache/redis-server.ts'
 import type { Placement, TenantId } from '../types.ts'
 
 /** What a region's gateways share in its Redis about a tenant. Entries end by themselves too; a certificate does not wait. */
@@ -12,17 +13,17 @@ export interface CachedTenant {
   readonly hasLeft: boolean
 }
 
-/** @param url of the region's Redis; null where it has none */
-export async function removeFromRedis(url: string | null, cached: CachedTenant): Promise<void> {
-  await withRedis(url, async (redis) => {
+/** @param server the region's Redis; null where it has none */
+export async function removeFromRedis(server: RedisServer | null, cached: CachedTenant): Promise<void> {
+  await withRedis(server, async (redis) => {
     const left = await keysOf(redis, cached)
     if (left.length > 0) await redis.unlink(...left)
   })
 }
 
 /** Looks through all of them by the tenant's name, not by how the gateways call theirs. @returns null without a Redis */
-export function keysInRedis(url: string | null, cached: CachedTenant): Promise<string[] | null> {
-  return withRedis(url, (redis) => keysOf(redis, cached))
+export function keysInRedis(server: RedisServer | null, cached: CachedTenant): Promise<string[] | null> {
+  return withRedis(server, (redis) => keysOf(redis, cached))
 }
 
 async function keysOf(redis: Redis, { tenant, slug, hasLeft, placement }: CachedTenant): Promise<string[]> {
@@ -48,9 +49,10 @@ function namesRoom(text: string | null, { cluster, epoch }: Placement): boolean 
 
 const CONNECT_MS = 3_000
 
-async function withRedis<T>(url: string | null, work: (redis: Redis) => Promise<T>): Promise<T | null> {
-  if (url === null) return null
-  const redis = new Redis(url, {
+async function withRedis<T>(server: RedisServer | null, work: (redis: Redis) => Promise<T>): Promise<T | null> {
+  if (server === null) return null
+  const redis = new Redis(server.url, {
+    ...redisTls(server),
     lazyConnect: true,
     connectTimeout: CONNECT_MS,
     commandTimeout: 10_000,

@@ -1,5 +1,6 @@
 import type postgres from 'postgres'
 import type { ClusterConfig } from '../../config/index.ts'
+import type { RedisServer } from '../cache/redis-server.ts'
 import type { SigningKey } from '../control/signed-document.ts'
 import type { KeyAdmin } from '../keys/admin.ts'
 import type { RoomMaker } from '../rooms/maker.ts'
@@ -26,7 +27,7 @@ export interface RunDeps {
   readonly settings: MoveSettings
   makerOf(cluster: string): RoomMaker
   keysOf(region: string): KeyAdmin
-  redisOf(region: string): string | null
+  redisOf(region: string): RedisServer | null
   readonly signingKey: SigningKey | null
   clusterOf(cluster: string): ClusterConfig
   /** Whether the tenant's residency lets it go back where it came from. */

@@ -4,6 +4,7 @@ import type { PostgresHost } from '../../config/index.ts'
 import { InnkeeperError } from '../errors.ts'
 import { Batch, type BatchOutcome, isDatabaseError, type Step, type TransactionState, type Wire } from './batch.ts'
 import { NOT_NOW } from './breaker.ts'
+import { dial } from './dial.ts'
 import { isWrongSession } from './hosts.ts'
 import type { Reachable } from './primary.ts'
 import { type LinkTls, sslFor } from './server.ts'
@@ -164,28 +165,18 @@ export class Connection {
     setTimeout(() => {
       if (cancelled !== null && this.#pending === cancelled) stream.destroy()
     }, CANCEL_TIMEOUT_MS).unref()
-    const { processID, secretKey } = this.#client as unknown as ClientInternals
-    const ssl = sslFor(this.#options)
-    const canceller = new pg.Connection({ ssl } as never) as unknown as {
-      connect(port: number, host: string): void
-      cancel(pid: number, key: number): void
-      on(event: string, listener: () => void): void
-      readonly stream: Socket
-    }
-    let sent = false
-    const send = () => {
-      sent = true
-      canceller.cancel(processID, secretKey)
-      // The server closes it. Nothing may follow, not even the usual Terminate: on that PgBouncer before 1.21 ends, and
-      // with it the connections of all tenants (pgbouncer#904).
-      canceller.stream.setTimeout(CANCEL_TIMEOUT_MS, () => canceller.stream.destroy()).unref()
-    }
-    canceller.on(ssl === false ? 'connect' : 'sslconnect', send)
-    // No cancel can be sent when the server is out of reach; then the statement ends with its connection.
-    canceller.on('error', () => {
-      if (!sent) void this.#client.end()
-    })
-    canceller.connect(this.#client.port, this.#client.host)
+    dial(this.host, this.#options, CANCEL_TIMEOUT_MS).then(
+      (canceller) => {
+        const { processID, secretKey } = this.#client as unknown as ClientInternals
+        canceller.on('error', () => {}).resume()
+        canceller.write(cancelRequest(processID, secretKey))
+        // The server closes it. Nothing may follow, not even the usual Terminate: on that PgBouncer before 1.21 ends, and
+        // with it the connections of all tenants (pgbouncer#904).
+        canceller.setTimeout(CANCEL_TIMEOUT_MS, () => canceller.destroy()).unref()
+      },
+      // No cancel can be sent when the server is out of reach; then the statement ends with its connection.
+      () => void this.#client.end(),
+    )
   }
 
   /** Ends it at once, whatever runs on it: its server is no longer the one to ask. */
@@ -264,6 +255,13 @@ export class Connection {
     }
     pending.reject(reason)
   }
+}
+
+/** PostgreSQL's CancelRequest: its length, the number that stands for it, and whom it is about. */
+function cancelRequest(processId: number, secretKey: number): Buffer {
+  const message = Buffer.alloc(16)
+  for (const [i, value] of [16, 80_877_102, processId, secretKey].entries()) message.writeInt32BE(value, i * 4)
+  return message
 }
 
 /** The network's error, or the server's word that it goes down; a session that it ends for what it did is another matter. */

@@ -15,18 +15,26 @@ const YES = 'S'.charCodeAt(0)
  */
 export async function dial(host: PostgresHost, tls: LinkTls, timeoutMs: number): Promise<Socket> {
   const plain = connectTcp({ host: host.host, port: host.port, noDelay: true })
+  const closed = new AbortController()
+  plain.once('close', () => closed.abort(new Error(`${addressOf(host)} closed the connection`)))
+  // Whoever waits below hears of it too; without a listener at every moment it would end the process.
+  plain.on('error', (error) => closed.abort(error))
+  const happens = async (socket: Socket, event: string) => {
+    const [value] = await Promise.race([once(socket, event), rejection(closed.signal)])
+    return value as unknown
+  }
   const timer = setTimeout(() => plain.destroy(new Error(`${addressOf(host)} did not answer in time`)), timeoutMs)
   try {
-    await once(plain, 'connect')
+    await happens(plain, 'connect')
     const ssl = sslFor(tls)
     if (ssl === false) return plain
     plain.write(SSL_REQUEST)
-    const [answer] = (await once(plain, 'data')) as [Buffer]
+    const answer = (await happens(plain, 'data')) as Buffer
     // More than the one letter would be somebody's who writes into the link before it is protected (CVE-2021-23214).
     if (answer[0] !== YES || answer.length > 1) throw new Error(`${addressOf(host)} offers no TLS`)
     const name = isIP(host.host) === 0 ? { servername: host.host } : {}
     const secure = connectTls({ ...ssl, ...name, socket: plain, host: host.host })
-    await once(secure, 'secureConnect')
+    await happens(secure, 'secureConnect')
     return secure
   } catch (error) {
     plain.destroy()
@@ -34,4 +42,11 @@ export async function dial(host: PostgresHost, tls: LinkTls, timeoutMs: number):
   } finally {
     clearTimeout(timer)
   }
+}
+
+function rejection(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    if (signal.aborted) reject(signal.reason)
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+  })
 }

@@ -34,7 +34,7 @@ export function createPeerPools(config: Config, ownRegion: string): PeerPools {
       const url = new URL(configured.peerUrl)
       const pool = new Pool(url.origin, {
         connections: connectionsMax,
-        connect: { timeout: connectTimeoutMs },
+        connect: { timeout: connectTimeoutMs, ...(configured.peerCa === null ? {} : { ca: configured.peerCa }) },
         headersTimeout: answerTimeoutMs,
         bodyTimeout: idleTimeoutMs,
         keepAliveTimeout: KEEP_ALIVE_MS,

@@ -13,6 +13,7 @@ import { diagnose } from './doctor/doctor.ts'
 import { domainsApi } from './domains.ts'
 import type { AdminApiOptions, AdminApp, AdminDeps, AdminEnv } from './env.ts'
 import { isFromHere, knownHost } from './host.ts'
+import { incarnationsApi } from './incarnations.ts'
 import { queryOf } from './input.ts'
 import { keysApi } from './keys.ts'
 import { migrationsApi } from './migrations.ts'
@@ -78,6 +79,7 @@ export function createAdminApi(options: AdminApiOptions): Hono {
   app.route('/admin/v1/audit', auditApi(deps))
   app.route('/admin/v1/operators', operatorsApi(deps))
   app.route('/admin/v1/migrations', migrationsApi(deps))
+  app.route('/admin/v1/incarnations', incarnationsApi(deps))
   app.get('/admin/v1/doctor', async (c) => c.json(await diagnose(deps, queryOf(c, doctorQuery))))
   app.get('/admin/v1/openapi.json', (c) => c.json(openapiDocument(new URL(c.req.url).origin)))
   app.onError((error, c) => onError(error, c as unknown as GatewayContext))

@@ -1,14 +1,16 @@
 import { Hono } from 'hono'
 import { stream, streamSSE } from 'hono/streaming'
 import type { By } from '../../tiers/audit/entry.ts'
-import type { FleetMigration, MigrationProgress } from '../../tiers/control/fleet.ts'
+import type { ControlPlane } from '../../tiers/control/control-plane.ts'
+import type { MigrationProgress } from '../../tiers/control/fleet.ts'
 import { InnkeeperError, isInnkeeperError } from '../../tiers/errors.ts'
 import { problemHeaders, problemOf } from '../edge/problem.ts'
 import { byOf, logChange } from './changes.ts'
 import type { AdminContext, AdminDeps, AdminEnv } from './env.ts'
 import { bodyOf } from './input.ts'
-import { removal } from './shapes.ts'
+import { migrationRun } from './shapes.ts'
 
+type Done = Awaited<ReturnType<ControlPlane['migrate']>>
 type Report = (progress: MigrationProgress) => void
 
 /**
@@ -20,31 +22,37 @@ export function migrationsApi({ control, log }: AdminDeps) {
   let isRunning = false
 
   /** Goes on when the client goes away: half of the rooms on a new version is worse than an unread answer. */
-  async function run(report: Report, by: By) {
+  async function run(report: Report, by: By, completeBy: string | null) {
     try {
-      const migrate = async () => resultOf(await control.migrate(report))
-      return await control.audit.around({ action: 'migrate', by }, migrate, ({ ok, rooms, migrated }) => ({
-        ok,
-        rooms,
-        migrated,
-      }))
+      const migrate = async () => resultOf(await control.migrate(report, { completeBy }))
+      return await control.audit.around(
+        { action: 'migrate', by },
+        migrate,
+        ({ ok, rooms, migrated, completedMoves }) => ({
+          ok,
+          rooms,
+          migrated,
+          ...(completedMoves === undefined ? {} : { completedMoves }),
+        }),
+      )
     } finally {
       isRunning = false
     }
   }
 
   app.post('/', async (c) => {
-    const { reason } = await bodyOf(c, removal)
+    const { reason, completeMoves } = await bodyOf(c, migrationRun)
     if (isRunning) {
       throw new InnkeeperError('conflict', 'A migration is running', { hint: 'Wait for it to end, then try again.' })
     }
     const by = byOf(c, reason)
     isRunning = true
-    logChange(log, c, { action: 'migrate', reason })
+    logChange(log, c, { action: 'migrate', reason, details: { completeMoves } })
+    const work = (report: Report) => run(report, by, completeMoves ? c.get('actor') : null)
     const accept = c.req.header('accept') ?? ''
-    if (accept.includes('application/x-ndjson')) return asLines(c, (report) => run(report, by))
-    if (accept.includes('text/event-stream')) return asEvents(c, (report) => run(report, by))
-    const result = await run(() => {}, by)
+    if (accept.includes('application/x-ndjson')) return asLines(c, work)
+    if (accept.includes('text/event-stream')) return asEvents(c, work)
+    const result = await work(() => {})
     return result.ok ? c.json(result) : refused(c, result)
   })
 
@@ -52,11 +60,12 @@ export function migrationsApi({ control, log }: AdminDeps) {
 }
 
 /** Why a room failed, for those who can do something about it. */
-function resultOf({ rooms, migrated, failures }: FleetMigration) {
+function resultOf({ rooms, migrated, failures, completedMoves }: Done) {
   return {
     ok: failures.length === 0,
     rooms,
     migrated,
+    completedMoves: completedMoves.length === 0 ? undefined : completedMoves,
     failures: failures.map(({ error, ...room }) => ({ ...room, ...reasonOf(error) })),
   }
 }

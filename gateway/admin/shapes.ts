@@ -68,6 +68,13 @@ export const residencyChange = z
   })
   .refine((c) => c.profile !== undefined || c.pinned !== undefined, 'give a profile, or pinned regions')
 
+export const migrationRun = z.strictObject({
+  reason: reason.optional(),
+  completeMoves: z
+    .boolean()
+    .default(false)
+    .describe('complete moves that are only watched, which would stop it otherwise; they cannot be rolled back then'),
+})
 export const removal = z.strictObject({ reason: reason.optional() })
 
 export const tenantQuery = z.strictObject({

@@ -110,10 +110,18 @@ const BREAKAGES: readonly (readonly [
   [
     'a fence of another epoch',
     'hooli',
-    'update tenancy.fence set epoch = 7',
-    'update tenancy.fence set epoch = 1',
+    'update tenancy.fence set epoch = epoch - 1',
+    'update tenancy.fence set epoch = epoch + 1',
     'us-1 fence',
-    /hooli is at epoch 7, and at 1/,
+    /hooli is at epoch \d+, and at \d+ in the directory/,
+  ],
+  [
+    'a control database that was restored from a backup',
+    'hooli',
+    'update tenancy.epoch_mark set epoch = epoch + 1000',
+    'update tenancy.epoch_mark set epoch = epoch - 1000',
+    'us-1 epochs',
+    /has heard of epoch \d+, and the control database has given out \d+/,
   ],
   [
     'a missing fence',

@@ -23,29 +23,6 @@ afterAll(async () => {
 
 const run = (args: string) => runCli(args.split(' '), { env })
 
-/** As it is shown, kept in a file, and checked where there is no control plane. */
-async function checkCertificate(id: string) {
-  const shown = await run(`moves certificate ${id}`)
-  expect(shown.out).toMatch(/^outcome +completed$/m)
-  expect(shown.out).toMatch(/^tickets +\d+ +[\d:.]+ +yes$/m)
-  expect(shown.out).toMatch(/^us-1 +databases +0$/m)
-  const text = (await run(`moves certificate ${id} --json`)).out
-  const { document, keyId } = JSON.parse(text)
-  expect(document).toMatchObject({ askedBy: 'admin', endedBy: 'admin', tenant: { slug: 'hooli' } })
-  const folder = await temporaryFolder('certificate')
-  const file = join(folder, 'certificate.json')
-  const offline = (args: string) =>
-    runCli(['moves', 'certificate', '--verify', file, ...args.split(' ').filter(Boolean)])
-  await writeFile(file, text)
-  expect(await offline('')).toMatchObject({ code: 0, out: `valid: signed by ${keyId}\n` })
-  expect((await offline(`--key ${keyId}`)).code).toBe(0)
-  expect((await offline('--key another')).code).toBe(1)
-  expect((await run('doctor')).out).toContain(keyId)
-  await writeFile(file, text.replace('"slug": "hooli"', '"slug": "acme"'))
-  expect(await offline('')).toMatchObject({ code: 1, err: expect.stringContaining('not what was signed') })
-  await rm(folder, { recursive: true })
-}
-
 test('a dry run says what would be moved and changes nothing', async () => {
   const { status, body } = await admin.call('POST', '/admin/v1/tenants/acme/moves', {
     tier: 'enterprise',
@@ -100,11 +77,30 @@ test('the command line moves a tenant, shows it and completes it', async () => {
     state: 'completed',
     certificate: { left: { rows: 0, notes: 0, fence: 0 } },
   })
-  await checkCertificate(id)
   expect((await run('tenants show hooli')).out).toMatch(/^tier +enterprise \(database\)$/m)
   expect((await run(`moves rollback ${id}`)).code).not.toBe(0)
   expect((await admin.call('GET', '/admin/v1/moves/nonsense')).status).toBe(404)
   expect((await admin.call('POST', '/admin/v1/tenants/hooli/moves', { tier: 'gold' })).body).toMatchObject({
     field: 'tier',
   })
+})
+
+test('a certificate is shown, kept in a file, and checked where there is no control plane', async () => {
+  const [move] = (await admin.call('GET', '/admin/v1/moves?tenant=hooli&open=false')).body.moves
+  const shown = await run(`moves certificate ${move.id}`)
+  expect(shown.out).toMatch(/^outcome +completed$/m)
+  expect(shown.out).toMatch(/^tickets +\d+ +[\d:.]+ +yes$/m)
+  expect(shown.out).toMatch(/^us-1 +databases +0$/m)
+  const { body } = await admin.call('GET', `/admin/v1/moves/${move.id}/certificate`)
+  const asked = { askedBy: expect.any(String), endedBy: expect.any(String), tenant: { slug: 'hooli' } }
+  expect(body.document).toMatchObject(asked)
+  const folder = await temporaryFolder('certificate')
+  const file = join(folder, 'certificate.json')
+  const offline = (...args: string[]) => runCli(['moves', 'certificate', '--verify', file, ...args])
+  await writeFile(file, JSON.stringify(body, null, 2))
+  expect(await offline('--key', body.keyId)).toMatchObject({ code: 0, out: `valid: signed by ${body.keyId}\n` })
+  expect((await offline('--key', 'another')).err).toContain('another key')
+  await writeFile(file, JSON.stringify(body).replace('"slug":"hooli"', '"slug":"acme"'))
+  expect(await offline()).toMatchObject({ code: 1, err: expect.stringContaining('not what was signed') })
+  await rm(folder, { recursive: true })
 })

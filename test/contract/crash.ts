@@ -78,7 +78,7 @@ export function crashSuite(strides: Strides): void {
           expect(made, `killed at write ${killAt}`).toMatchObject({
             slug,
             status: 'active',
-            placement: { isolation, epoch: 1 },
+            placement: { isolation },
           })
           const rows = await lab.root('innkeeper_control')`select id from tenants where slug = ${slug}`
           expect(rows).toHaveLength(1)
@@ -100,7 +100,7 @@ export function crashSuite(strides: Strides): void {
       select (select count(*)::int from pg_class where relnamespace = ${placement!.schema}::regnamespace and relkind = 'r') as tables,
         (select count(*)::int from pg_class where relnamespace = ${placement!.schema}::regnamespace and relkind = 'r' and not relforcerowsecurity) as open,
         (select count(*)::int from tenancy.migrations where room = ${placement!.schema}) as migrations,
-        (select count(*)::int from tenancy.fence where tenant_id = ${id} and state = 'open' and epoch = 1) as fences`
+        (select count(*)::int from tenancy.fence where tenant_id = ${id} and state = 'open' and epoch = ${placement!.epoch}) as fences`
     const { a } = lab.pairs[placement!.isolation]
     const [model] = await lab.root(a.placement!.database)`
       select (select count(*)::int from pg_class where relnamespace = ${a.placement!.schema}::regnamespace and relkind = 'r') as tables,

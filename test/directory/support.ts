@@ -74,7 +74,8 @@ export async function startControl(): Promise<TestControl> {
     config,
     async tenant(slug) {
       const id = uuidv7() as TenantId
-      const place = () => ({ cluster: 'us-1', database: 'd', schema: 's', isolation: 'shared' as const })
+      const room = { cluster: 'us-1', database: 'd', schema: 's', isolation: 'shared' as const }
+      const place = (_loads: unknown, epoch: number) => ({ ...room, epoch })
       await store.begin({ id, slug, tier: 'free', region: 'us', idempotencyKey: null }, place)
       await store.setStatus(id, 'active')
       return id

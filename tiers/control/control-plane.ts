@@ -3,7 +3,7 @@ import type { ClusterConfig, Config } from '../../config/index.ts'
 import { BY_PROGRAM, type By } from '../audit/entry.ts'
 import { type AuditLog, auditLog } from '../audit/log.ts'
 import { installDirectory } from '../directory/install.ts'
-import { InnkeeperError } from '../errors.ts'
+import { InnkeeperError, isInnkeeperError } from '../errors.ts'
 import { type KeyAdmin, keyAdmin } from '../keys/admin.ts'
 import { installKeys } from '../keys/install.ts'
 import { type MigrationFile, readMigrations } from '../migrate/files.ts'
@@ -29,7 +29,9 @@ import { REGION_DATABASE, roomFor } from '../rooms/naming.ts'
 import { isSlug } from '../slug.ts'
 import { appLogin } from '../tenancy/roles.ts'
 import type { AwayPolicy, TenantId } from '../types.ts'
-import { type FleetMigration, type MigrationProgress, migrateFleet } from './fleet.ts'
+import { assertCurrentClusters, lastEpoch } from './epochs.ts'
+import { type FleetMigration, type MigrateOptions, type MigrationProgress, migrateFleet } from './fleet.ts'
+import { type Incarnation, newIncarnation } from './incarnation.ts'
 import { chooseCluster, regionNamed, requirePeering, tierNamed } from './place.ts'
 import { type TenantFilter, type TenantRecord, type TenantStore, tenantStore } from './tenant-store.ts'
 
@@ -114,9 +116,16 @@ export interface ControlPlane {
   offboard(slugOrId: string, by?: By): Promise<TenantRecord>
   keysOf(region: string): KeyAdmin
   /** Applies the application's migrations to every room. */
-  migrate(onProgress?: (p: MigrationProgress) => void): Promise<FleetMigration>
+  migrate(
+    onProgress?: (p: MigrationProgress) => void,
+    options?: MigrateOptions,
+  ): Promise<FleetMigration & { readonly completedMoves: readonly string[] }>
   /** Finishes tenants that a killed process left half made. @returns their slugs */
   recover(): Promise<string[]>
+  /** After the control database was restored from a backup. @throws where a cluster does not answer */
+  newIncarnation(): Promise<Incarnation>
+  /** The highest epoch that was given out. */
+  lastEpoch(): Promise<number>
   makerOf(cluster: string): RoomMaker
   /** Looks through every cluster and key store for what is of tenants that do not belong there. */
   scanResidency(): Promise<Scan>
@@ -271,13 +280,14 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
           ...awayFaults(config, kept, away),
         ])
       refused(null)
+      await assertCurrentClusters(directory.sql, [...(region.secrets?.clusters.keys() ?? [])].map(makerOf))
       const id = uuidv7() as TenantId
       const begun = await store.begin(
         { ...kept, id, tier: tierName, region: regionName, away, idempotencyKey: idempotencyKey ?? null },
-        (loads) => {
+        (loads, epoch) => {
           const cluster = chooseCluster(region, tier.isolation, loads, residencyOf(config, kept))
           refused(cluster)
-          return roomFor(tier.isolation, cluster, id, 1)
+          return roomFor(tier.isolation, cluster, id, epoch)
         },
         by,
       )
@@ -360,10 +370,15 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
         return tenant(id)
       })
     },
+    newIncarnation: () => newIncarnation({ config, sql: directory.sql, makers: [...makers.values()] }),
+    lastEpoch: () => lastEpoch(directory.sql),
     keysOf,
-    async migrate(onProgress = () => {}) {
+    async migrate(onProgress = () => {}, { completeBy = null } = {}) {
       files = null
-      return moves.without(async () => migrateFleet({ makers, store, files: (await migration()).files }, onProgress))
+      return moves.without(completeBy, async (completedMoves) => {
+        const done = await migrateFleet({ makers, store, files: (await migration()).files }, onProgress)
+        return { ...done, completedMoves }
+      })
     },
     scanResidency: () => scanResidency({ config, rooms: knownRooms, keysOf }),
     async residencyViolations() {
@@ -378,6 +393,13 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
       return violations
     },
     async recover() {
+      // A copy restored from a backup knows tenants as half made that have long been whole, or elsewhere.
+      try {
+        await assertCurrentClusters(directory.sql, [...makers.values()])
+      } catch (error) {
+        if (isInnkeeperError(error, 'conflict')) return []
+        throw error
+      }
       const half = await store.list({ status: 'provisioning', limit: 1_000 })
       for (const one of half) await finish(one)
       return half.map((t) => t.slug)

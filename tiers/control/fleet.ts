@@ -27,6 +27,11 @@ export interface FleetMigration {
   readonly failures: readonly RoomFailure[]
 }
 
+export interface MigrateOptions {
+  /** Who has moves that are only watched completed first; they stop the migration where this is left out. */
+  readonly completeBy?: string | null
+}
+
 interface FleetDeps {
   readonly makers: ReadonlyMap<string, RoomMaker>
   readonly store: TenantStore

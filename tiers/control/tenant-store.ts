@@ -46,7 +46,7 @@ export interface TenantStore {
    * Writes a new tenant with the place of its first room, or finds the one that an earlier attempt wrote.
    * @throws InnkeeperError `conflict` where the slug belongs to another request
    */
-  begin(tenant: NewTenant, place: (loads: ClusterLoad[]) => Omit<Placement, 'epoch'>, by?: By): Promise<TenantRecord>
+  begin(tenant: NewTenant, place: Place, by?: By): Promise<TenantRecord>
   /** @param note what the audit log says of it, in the same transaction; nothing where left out, as of steps of a larger change */
   setStatus(id: TenantId, status: TenantStatus, note?: Note): Promise<void>
   setTier(id: TenantId, tier: string, note?: Note): Promise<void>
@@ -64,6 +64,9 @@ export interface TenantStore {
   exclusively<T>(id: TenantId, work: () => Promise<T>): Promise<T>
 }
 
+/** Names the first room by the epoch that it is given. */
+type Place = (loads: ClusterLoad[], epoch: number) => Placement
+
 export interface NewTenant {
   readonly id: TenantId
   readonly slug: string
@@ -76,7 +79,6 @@ export interface NewTenant {
 }
 
 const domainList = raw<string[]>`array(select domain from domains d where d.tenant_id = ${tenants.id} order by 1)`
-const FIRST_EPOCH = 1
 
 /**
  * @param locks a pool of its own for {@link TenantStore.exclusively}: a turn that is held must not take a connection from
@@ -230,26 +232,22 @@ async function loadOf(db: Pick<Db, 'select'>): Promise<ClusterLoad[]> {
     .groupBy(placements.cluster, placements.isolation)
 }
 
-async function begin(
-  db: Db,
-  tenant: NewTenant,
-  place: (loads: ClusterLoad[]) => Omit<Placement, 'epoch'>,
-  by: By | undefined,
-): Promise<TenantRecord> {
+async function begin(db: Db, tenant: NewTenant, place: Place, by: By | undefined): Promise<TenantRecord> {
   const { id, slug, tier, region, away = null, profile = null, idempotencyKey } = tenant
   const pinned = tenant.pinned ? [...tenant.pinned] : null
-  const row = { id, slug, tier, region, away, profile, pinned, idempotencyKey, epochLast: FIRST_EPOCH }
+  const row = { id, slug, tier, region, away, profile, pinned, idempotencyKey }
   const write = db.transaction(async (tx) => {
     const [made] = await tx
       .insert(tenants)
-      .values({ ...row, status: 'provisioning' })
+      .values({ ...row, status: 'provisioning', epochLast: raw`next_epoch()` })
       .onConflictDoNothing()
       .returning()
     if (made === undefined) return
-    const { cluster, database, schema, isolation } = place(await loadOf(tx))
-    await tx.insert(placements).values({ tenantId: id, cluster, database, schema, isolation, epoch: FIRST_EPOCH })
-    const after = { tier, region, away, profile, pinned, cluster, database, schema, isolation }
-    await noted(tx, id, by && { action: 'tenant.create', by }, { after })
+    const { epoch, ...room } = place(await loadOf(tx), made.epochLast)
+    await tx.insert(placements).values({ tenantId: id, ...room, epoch })
+    await noted(tx, id, by && { action: 'tenant.create', by }, {
+      after: { tier, region, away, profile, pinned, ...room },
+    })
   })
   await forbidden(write)
   const rows = await db

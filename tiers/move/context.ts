@@ -17,8 +17,10 @@ export interface MoveSettings {
   readonly silentMs: number
   /** How long the tenant's running transactions are waited for, while new ones are parked. */
   readonly drainMs: number
-  /** From the first parked request to the flip. */
+  /** From the first parked request to the flip, where both ends are near. */
   readonly deadlineMs: number
+  /** However far they are: less than gateways wait. */
+  readonly deadlineMaxMs: number
   readonly attemptsMax: number
   /** Between attempts. */
   readonly retryMs: number
@@ -45,6 +47,7 @@ export const MOVE_SETTINGS: MoveSettings = {
   silentMs: 5_000,
   drainMs: 250,
   deadlineMs: 500,
+  deadlineMaxMs: 8_000,
   attemptsMax: 60,
   retryMs: 300,
   lagMax: 500,

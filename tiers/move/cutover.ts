@@ -1,5 +1,6 @@
 import { applyPass } from './apply.ts'
 import type { Flow, MoveContext, Outcome } from './context.ts'
+import { deadlineOf, warmUp } from './deadline.ts'
 import { changeFence, openRoom, Undrained } from './fence.ts'
 import { flip } from './flip.ts'
 import { heldBy, whileHeld } from './generation.ts'
@@ -35,13 +36,15 @@ export async function cutOver(ctx: MoveContext, { flow, home, capture, end }: Cu
 
   await bringKeys(ctx, end)
   const epoch = await nextEpoch(ctx, end, attempts)
+  await warmUp(ctx, flow)
+  const deadlineMs = await deadlineOf(ctx, flow)
   await ctx.hook('before_fence')
   const started = performance.now()
   const elapsed = () => performance.now() - started
   let compared: number | null = null
   try {
-    await within(settings.deadlineMs, async () => {
-      await changeFence(flow.source, { state: 'fenced', capture: false }, settings.drainMs)
+    await within(deadlineMs, async () => {
+      await changeFence(flow.source, { state: 'fenced', capture: false, heard: epoch }, settings.drainMs)
       await ctx.hook('fenced')
       await applyPass(flow.source, flow.target, await ctx.tables())
       await ctx.hook('drained')
@@ -91,7 +94,7 @@ class Late extends Error {}
 async function within(ms: number, work: () => Promise<void>): Promise<void> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Late(`it took longer than ${ms} ms`)), ms)
+    timer = setTimeout(() => reject(new Late(`it took longer than ${Math.round(ms)} ms`)), ms)
   })
   const running = work()
   running.catch(() => {})
@@ -111,7 +114,7 @@ async function nextEpoch(
   const column = sql(end)
   const [row] = await sql<{ epoch: number }[]>`
     with given as (
-      update tenants set epoch_last = epoch_last + 1 where id = ${move.tenantId} returning epoch_last
+      update tenants set epoch_last = next_epoch() where id = ${move.tenantId} returning epoch_last
     )
     update moves set attempts = ${attempts}, ${column} = jsonb_set(${column}, '{placement,epoch}', to_jsonb((select epoch_last from given)))
     where id = ${lease.id} and state = ${move.state} and lease_owner = ${lease.owner} and generation = ${lease.generation}

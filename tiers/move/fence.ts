@@ -16,6 +16,8 @@ export class Undrained extends Error {
 export interface FenceChange {
   readonly state?: 'open' | 'fenced'
   readonly capture?: boolean
+  /** An epoch that is about to be used elsewhere: the tenant's home knows of it, whatever becomes of the attempt. */
+  readonly heard?: number
 }
 
 /**
@@ -35,11 +37,17 @@ export async function changeFence(side: Side, change: FenceChange, boundMs: numb
       set local lock_timeout = ${Math.max(1, Math.round(boundMs))};
       select pg_advisory_xact_lock(${LOCK_CLASS}, uuid_hash('${side.tenant}'));
       select tenancy.set_fence('${side.tenant}', ${side.placement.epoch}, ${state}, ${capture});
+      ${change.heard === undefined ? '' : raiseMark(change.heard)}
       commit`)
   } catch (error) {
     if ((error as { code?: string }).code === LOCK_TIMEOUT) throw new Undrained(boundMs)
     throw error
   }
+}
+
+/** A dedicated database that an older version has made may know no marks yet. */
+function raiseMark(epoch: number): string {
+  return `do $$ begin if to_regproc('tenancy.raise_mark') is not null then perform tenancy.raise_mark(${epoch}); end if; end $$;`
 }
 
 /** Opens a room at an epoch that it never had. With capture on, so that there is a way back from the first write. */

@@ -1,3 +1,4 @@
+import { assertCurrent } from '../control/epochs.ts'
 import type { RoomGuard, RoomMaker } from '../rooms/maker.ts'
 import type { MoveContext } from './context.ts'
 import { applicationNameOf, joinMove, type Side } from './side.ts'
@@ -53,6 +54,20 @@ export async function isThere(maker: RoomMaker, side: Side): Promise<boolean> {
     `select to_regclass('tenancy.moves') is not null as there`,
   )
   return books!.there
+}
+
+/**
+ * A control database that was restored from a backup believes in moves that have long ended, and in homes that were left: what it
+ * would have done now would be done to rooms that are in use.
+ *
+ * @throws InnkeeperError `conflict`
+ */
+export async function assertNotRestored(ctx: MoveContext): Promise<void> {
+  for (const side of [ctx.source, ctx.target]) {
+    const { cluster, database } = side.placement
+    const mark = await ctx.makerOf(cluster).epochMark(database)
+    await assertCurrent(ctx.sql, `${cluster}/${database}`, mark)
+  }
 }
 
 /**

@@ -3,6 +3,7 @@ import type postgres from 'postgres'
 import type { ClusterConfig, Config } from '../../config/index.ts'
 import { type AuditEntry, append, type By, byNamed } from '../audit/entry.ts'
 import { redisServerOf } from '../cache/redis-server.ts'
+import { assertCurrentClusters } from '../control/epochs.ts'
 import { signingKey } from '../control/signed-document.ts'
 import type { TenantRecord, TenantStore } from '../control/tenant-store.ts'
 import { InnkeeperError } from '../errors.ts'
@@ -61,9 +62,12 @@ export interface Moves {
   assertNone(tenant: TenantId): Promise<void>
   /**
    * Runs a change of every room while no move can begin: both sides of a move must have the same tables.
+   *
+   * @param completeBy who has moves completed first that are only watched; their tenants cannot be rolled back then. Null
+   *   where those stop the work like all others
    * @throws InnkeeperError `conflict` naming the tenants that are being moved, or watched after a move
    */
-  without<T>(work: () => Promise<T>): Promise<T>
+  without<T>(completeBy: string | null, work: (completed: readonly string[]) => Promise<T>): Promise<T>
   /** Works on moves from now on, until closed. */
   run(hook?: MoveHook): MoveRunner
   close(): Promise<void>
@@ -87,6 +91,8 @@ const POLL_MS = 500
 const FOLLOW_MS = 250
 /** How long a new move waits for the one before to have left nothing. */
 const COMPLETE_MS = 60_000
+/** Of what gateways wait for a tenant that is being moved, what one attempt may take. */
+const PART_OF_WAIT = 0.8
 const MEASURE_MS = 25
 
 export function createMoves(options: MovesOptions): Moves {
@@ -96,7 +102,8 @@ export function createMoves(options: MovesOptions): Moves {
   const server = { url: config.controlUrl, ...config.controlTls }
   const link = openLink(server, { applicationName: 'innkeeper-moves', max: 6, isWatching: true })
   const { sql } = link
-  const settings = { ...MOVE_SETTINGS, ...options.settings }
+  const deadlineMaxMs = Math.round(config.pools.movingWaitMs * PART_OF_WAIT)
+  const settings = { ...MOVE_SETTINGS, deadlineMaxMs, ...options.settings }
   const store = moveStore(sql)
   const changes = new EventEmitter().setMaxListeners(0)
   const runners = new Set<MoveRunner>()
@@ -113,11 +120,11 @@ export function createMoves(options: MovesOptions): Moves {
     for (const runner of runners) runner.wake()
   }
 
-  const survey = async (wanted: Omit<StartMove, 'by' | 'operator'>) => {
+  /** @param isReal the new room is about to be made, and its epoch is given out */
+  const survey = async (wanted: Omit<StartMove, 'by' | 'operator'>, isReal = false) => {
     const tenant = await options.tenant(wanted.tenant)
-    const [row] = await sql<
-      { epoch: number }[]
-    >`select (epoch_last + 1)::float8 as epoch from tenants where id = ${tenant.id}`
+    const [row] = await sql<{ epoch: number }[]>`
+      select ${isReal ? sql`next_epoch()` : sql`last_epoch() + 1`}::float8 as epoch`
     const chosen = destinationOf(config, tenant, wanted, row!.epoch, await tenants.load())
     return { tenant, ...chosen }
   }
@@ -205,8 +212,12 @@ export function createMoves(options: MovesOptions): Moves {
         await completeFirst(before, wanted.operator ?? wanted.by)
       }
       return tenants.exclusively(id, async () => {
-        const { tenant, from, to, kind } = await survey(wanted)
+        const { tenant, from, to, kind } = await survey(wanted, true)
         assertResidency(tenant, 'The move', forbids(tenant, to))
+        await assertCurrentClusters(
+          sql,
+          [from, to].map((h) => makerOf(h.placement.cluster)),
+        )
         if (kind === 'limits') {
           await tenants.setTier(id, to.tier, { action: 'tenant.tier', by: byNamed(wanted.operator ?? wanted.by) })
           return store.insert({ tenantId: id, from, to, askedBy: wanted.by, state: 'completed' })
@@ -257,7 +268,13 @@ export function createMoves(options: MovesOptions): Moves {
         hint: 'Complete the move, or abort it, first.',
       })
     },
-    without: (work) => withoutMoves(sql, store, work),
+    without: (completeBy, work) =>
+      withoutMoves(
+        sql,
+        store,
+        { completeBy, complete: (id, by) => ask(id, 'complete', by, (s) => s === 'watching' || s === 'completing') },
+        work,
+      ),
     run(hook) {
       const runner = startRunner({
         sql,

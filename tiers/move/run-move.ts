@@ -9,7 +9,7 @@ import { type RoomSequence, type RoomTable, sequencesOf, tablesOf } from './cata
 import type { MoveContext, MoveHook, MoveSettings, Outcome } from './context.ts'
 import { Asked } from './forward.ts'
 import type { Gauges } from './gauge.ts'
-import { announce, heldBy } from './generation.ts'
+import { announce, assertNotRestored, heldBy } from './generation.ts'
 import { openPacer, UNPACED } from './pacer.ts'
 import { keepProgress } from './progress.ts'
 import { retreat } from './retreat.ts'
@@ -49,6 +49,8 @@ export interface Pulse {
 }
 
 const FAILURES_MAX = 5
+/** Until it is looked again whether an operator has raised the incarnation. */
+const RESTORED_MS = 5_000
 
 /**
  * Runs a claimed move from wherever it is to its end, or until the lease is lost. First this generation is made known at
@@ -144,6 +146,11 @@ export async function runMove(deps: RunDeps, claimed: Move, lease: Lease, pulse:
   })
   try {
     await ctx.hook('claimed')
+    await assertNotRestored(ctx).catch(async (error: Error) => {
+      await store.patch(lease, { reason: error.message })
+      await pause(RESTORED_MS, pulse.signal)
+      throw error
+    })
     const held = heldBy(ctx)
     await announce(deps.makerOf(move.from.placement.cluster), ctx.source, held)
     await announce(deps.makerOf(move.to.placement.cluster), ctx.target, held)

@@ -27,6 +27,8 @@ const RIGHTS = {
   'residency.report': ['compliance', 'admin'],
   'audit.read': ['compliance', 'admin'],
   migrate: ['admin'],
+  /** The control database was restored. */
+  incarnation: ['admin'],
   operators: ['admin'],
 } as const satisfies Record<string, readonly Role[]>
 

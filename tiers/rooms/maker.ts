@@ -24,6 +24,8 @@ export interface RoomMaker {
   removeRoom(tenant: TenantId, placement: Placement): Promise<void>
   /** Applies outstanding migrations to one room. @returns the names of the files applied */
   migrate(database: string, schema: string): Promise<string[]>
+  /** The highest epoch that a database has heard of; null where there is no such database, or it was not installed yet. */
+  epochMark(database: string): Promise<number | null>
   /** The installer's connections to one database of the cluster. */
   admin(database: string): AdminSql
   /** Gives up every connection: the cluster has been silent for too long. */
@@ -108,6 +110,18 @@ export function createRoomMaker(options: RoomMakerOptions): RoomMaker {
       if (cluster.hosts.includes('schema')) await createDatabase(SCHEMAS_DATABASE)
     },
     prepareRoom,
+    async epochMark(database) {
+      const [found] = await admin('postgres')`select from pg_database where datname = ${database}`
+      if (found === undefined) return null
+      try {
+        const [installed] = await admin(database)`select to_regclass('tenancy.epoch_mark') as it`
+        if (installed!.it === null) return null
+        const [mark] = await admin(database)<{ epoch: number }[]>`select epoch::float8 as epoch from tenancy.epoch_mark`
+        return mark!.epoch
+      } finally {
+        if (!isManyTenants(database)) await forget(database)
+      }
+    },
     async makeRoom(tenant, placement) {
       const { database, isolation } = placement
       await prepareRoom(placement)

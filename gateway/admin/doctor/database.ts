@@ -6,7 +6,7 @@ import { some } from './check.ts'
 import { unprotectedTables } from './tables.ts'
 
 /** What is looked at in each database. A finding says of which kind it is. */
-export const KINDS = ['tables', 'migrations', 'fence', 'ticket keys', 'tenancy version', 'hardening'] as const
+export const KINDS = ['tables', 'migrations', 'fence', 'epochs', 'ticket keys', 'tenancy version', 'hardening'] as const
 export type Kind = (typeof KINDS)[number]
 
 export interface Finding {
@@ -21,6 +21,8 @@ export interface DatabaseExpectation {
   readonly rooms: readonly string[]
   /** The tenants that the directory places here. */
   readonly tenants: readonly TenantRecord[]
+  /** The highest epoch that the control database has given out. */
+  lastEpoch(): Promise<number>
   readonly files: readonly MigrationFile[]
   readonly references: readonly string[]
   /** Names of the ticket keys of the configuration. */
@@ -38,6 +40,7 @@ export async function inspectDatabase(sql: AdminSql, wanted: DatabaseExpectation
   add('migrations', await outstanding(sql, wanted))
   add('fence', await wrongFences(sql, wanted.tenants))
   add('fence', await strayFences(sql, wanted.tenants), false)
+  add('epochs', await epochsAhead(sql, wanted))
   add('ticket keys', await wrongKeys(sql, wanted.kids))
   const applied = await sql<{ name: string }[]>`select name from tenancy.versions`
   const missing = wanted.tenancyFiles.filter((f) => !applied.some((a) => a.name === f))
@@ -87,6 +90,17 @@ async function strayFences(sql: AdminSql, tenants: readonly TenantRecord[]): Pro
   const known = new Set<string>(tenants.map((t) => t.id))
   const strays = (await fencesOf(sql)).filter((f) => f.state === 'open' && !known.has(f.tenant))
   return strays.map((f) => `an open fence of ${f.tenant}, who does not live here`)
+}
+
+/** An older copy of the control database would give out epochs a second time. */
+async function epochsAhead(sql: AdminSql, { lastEpoch }: DatabaseExpectation): Promise<string[]> {
+  const [installed] = await sql`select to_regclass('tenancy.epoch_mark') as it`
+  if (installed!.it === null) return []
+  const [mark] = await sql<{ epoch: number }[]>`select epoch::float8 as epoch from tenancy.epoch_mark`
+  // After the mark: what is given out meanwhile is no fault.
+  const epochLast = await lastEpoch()
+  if (mark!.epoch <= epochLast) return []
+  return [`has heard of epoch ${mark!.epoch}, and the control database has given out ${epochLast}: it was restored`]
 }
 
 async function wrongKeys(sql: AdminSql, kids: readonly string[]): Promise<string[]> {

@@ -63,7 +63,10 @@ function checkCluster(
     const machine = [...server, ...(await checkRoles(`${name} roles`, sql, app)), ...(await checkClock(cluster, sql))]
     if (tenants === null) return machine
     const here = tenants.filter((t) => t.placement!.cluster === name)
-    return [...machine, ...(await checkRooms({ cluster, region, maker, product, tenants: here }))]
+    return [
+      ...machine,
+      ...(await checkRooms({ cluster, region, maker, product, tenants: here, lastEpoch: control.lastEpoch })),
+    ]
   })
 }
 

@@ -18,6 +18,7 @@ const FIXES: Readonly<Record<Kind, string>> = {
   tables: 'Find out who changed it, then protect it again by a new migration: innkeeper migrate.',
   migrations: 'innkeeper migrate',
   fence: 'Ask whether a move is under way; if not, compare fence and directory before anything is changed by hand.',
+  epochs: 'innkeeper control new-incarnation',
   'ticket keys':
     "Give every process the same region keys, then restart the control plane: it installs the configuration's.",
   'tenancy version': 'Restart the control plane: it installs what is missing.',
@@ -32,12 +33,21 @@ export interface RoomsOptions {
   readonly product: Product
   /** All that live on this cluster. */
   readonly tenants: readonly TenantRecord[]
+  lastEpoch(): Promise<number>
 }
 
 /** Looks into every database of a cluster; one check for each kind of finding, however many databases there are. */
-export async function checkRooms({ cluster, region, maker, product, tenants }: RoomsOptions): Promise<Check[]> {
+export async function checkRooms({
+  cluster,
+  region,
+  maker,
+  product,
+  tenants,
+  lastEpoch,
+}: RoomsOptions): Promise<Check[]> {
   const expectation = {
     app: appLogin(cluster.url).user,
+    lastEpoch,
     references: product.references,
     files: await readMigrations(product.migrationsFolder),
     kids: keysOf(region).map((key) => ticketKey(key, cluster.name).kid),

@@ -4,6 +4,7 @@ import {
   auditProofQuery,
   auditQuery,
   doctorQuery,
+  migrationRun,
   moveQuery,
   newDomain,
   newKey,
@@ -262,10 +263,22 @@ export const operations: readonly Operation[] = [
     right: 'migrate',
     summary:
       'Brings every room up to date; progress as application/x-ndjson or text/event-stream to whoever accepts it',
-    body: removal,
+    body: migrationRun,
     headers: reason,
     answers: { 200: 'Migration' },
     problems: [409, 422],
+  },
+  {
+    method: 'post',
+    path: '/admin/v1/incarnations',
+    id: 'newIncarnation',
+    right: 'incarnation',
+    summary:
+      'After the control database was restored from a backup: epochs begin above all others, and homes are what the data says',
+    body: removal,
+    headers: reason,
+    answers: { 200: 'Incarnation' },
+    problems: [503],
   },
   {
     method: 'get',

@@ -160,8 +160,27 @@ export const schemas = {
     details: nullable(text),
     hint: nullable(text),
   }),
-  Migration: object({ ok: { type: 'boolean' }, rooms: count, migrated: count, failures: list('RoomFailure') }),
+  Migration: object(
+    {
+      ok: { type: 'boolean' },
+      rooms: count,
+      migrated: count,
+      completedMoves: { type: 'array', items: uuid },
+      failures: list('RoomFailure'),
+    },
+    ['completedMoves'],
+  ),
   Check: object({ name: text, status: { enum: ['ok', 'warn', 'fail'] }, message: text, fix: nullable(text) }),
+  Incarnation: object({
+    number: count,
+    adopted: {
+      type: 'array',
+      description: 'Tenants that the data says live elsewhere than the directory said.',
+      items: object({ tenant: text, from: ref('Placement'), to: ref('Placement') }),
+    },
+    moves: { type: 'array', items: object({ move: uuid, was: text, now: text }) },
+    unclear: { type: 'array', description: 'What a person has to look at.', items: text },
+  }),
   Diagnosis: object({ status: { enum: ['ok', 'warn', 'fail'] }, checks: list('Check') }),
   Problem: object(
     {

@@ -17,17 +17,18 @@ interface Failure {
 
 type Line =
   | { type: 'progress'; done: number; total: number; failed: number; room: string }
-  | { type: 'result'; ok: boolean; rooms: number; migrated: number; failures: Failure[] }
+  | { type: 'result'; ok: boolean; rooms: number; migrated: number; completedMoves?: string[]; failures: Failure[] }
   | { type: 'error'; code: string; message: string; details: string | null; hint: string | null }
 
 export function migrateCommand(setExitCode: SetExitCode): Command {
   return new Command('migrate')
     .description('bring every room of every cluster to the newest migration')
+    .option('--complete-moves', 'complete moves that are only watched first; they cannot be rolled back then')
     .option('--reason <text>', 'why, for the log')
-    .action(async ({ reason }, command: Command) => {
+    .action(async ({ reason, completeMoves }, command: Command) => {
       const { terminal, admin } = cliOf(command)
       const bar = progressBar(terminal)
-      const lines = (await admin()).lines<Line>('POST', '/migrations', { reason })
+      const lines = (await admin()).lines<Line>('POST', '/migrations', { reason, body: { completeMoves } })
       for await (const line of lines) {
         if (line.type === 'progress') {
           bar.show(line.done, line.total, line.room)
@@ -46,6 +47,7 @@ export function migrateCommand(setExitCode: SetExitCode): Command {
           if (f.details) terminal.err(`  ${f.details}`)
           if (f.hint) terminal.err(`  ${terminal.paint('cyan', 'hint:')} ${f.hint}`)
         }
+        for (const id of result.completedMoves ?? []) terminal.note(`move ${id} was completed first`)
         return terminal.out(
           `${result.rooms} rooms: ${result.migrated} migrated, ${result.failures.length} failed, the rest were up to date`,
         )

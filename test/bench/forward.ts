@@ -7,6 +7,7 @@ import { autocannon, type Load } from './autocannon.ts'
 import type { Bench } from './bench.ts'
 import { startChild } from './child.ts'
 import { median } from './measure.ts'
+import { startNginx } from './nginx.ts'
 import type { Row } from './row.ts'
 import { ROOMS } from './world.ts'
 
@@ -17,14 +18,14 @@ const PATH = '/v1/whoami'
 
 /**
  * A request that goes through a gateway of another region, against one that was sent home at once and against one through
- * @fastify/http-proxy. All three are answered by the same home gateway, from memory, so that what is measured is the way.
+ * @fastify/http-proxy or nginx. All are answered by the same home gateway, from memory, so that what is measured is the way.
  */
 export const forward: Bench = {
   name: 'forward',
-  async run({ system, seconds }) {
+  async run({ system, seconds, note }) {
     const euKey = randomBytes(32)
     const euKeys = {
-      INNKEEPER_EU_KEY: euKey.toString('base64'),
+      INNKEEPER_EU_KEY: randomBytes(32).toString('base64'),
       INNKEEPER_EU_PEERING_KEY: euKey.toString('base64'),
       INNKEEPER_EU_PEERING_PUBLIC_KEY: publicKeyOf(euKey).toString('base64'),
     }
@@ -36,11 +37,14 @@ export const forward: Bench = {
     const upstream = `http://127.0.0.1:${home.said}`
     const away = await start('eu', twoRegions(system.input, upstream))
     const fastify = await start('fastify', system.input, upstream)
-    const targets = [
+    const nginx = await startNginx(upstream)
+    if (nginx === null) note('forward: nginx is not on this machine; Debian has it')
+    const targets: readonly (readonly [string, string])[] = [
       ['local', home.said],
       ['forwarded', away.said],
       ['@fastify/http-proxy', fastify.said],
-    ] as const
+      ...(nginx === null ? [] : [['nginx', nginx.port] as const]),
+    ]
     const key = system.keyOf(ROOMS.shared)
     const many = new Map<string, Load[]>(targets.map(([what]) => [what, []]))
     const p50s = new Map<string, number[]>(targets.map(([what]) => [what, []]))
@@ -56,7 +60,7 @@ export const forward: Bench = {
         }
       }
     } finally {
-      await Promise.all([home.stop(), away.stop(), fastify.stop()])
+      await Promise.all([home.stop(), away.stop(), fastify.stop(), nginx?.stop()])
     }
     const speed = (what: string) => median(many.get(what)!.map((l) => l.perSecond))
     const p50Ms = (what: string) => median(p50s.get(what)!)
@@ -69,7 +73,7 @@ export const forward: Bench = {
       unit: 'op/s' as const,
       ...(what === 'forwarded'
         ? {
-            ratios: { '@fastify/http-proxy': ratio(what, '@fastify/http-proxy'), local: ratio(what, 'local') },
+            ratios: Object.fromEntries(targets.filter(([o]) => o !== what).map(([o]) => [o, ratio(what, o)])),
             goals: [{ of: '@fastify/http-proxy', atLeast: 1.5 }],
           }
         : {}),
@@ -83,7 +87,7 @@ export const forward: Bench = {
         ? { ratios: { '1 ms': p50Ms(what) - p50Ms('local') }, goals: [{ of: '1 ms', atMost: 1 }] }
         : {}),
     })
-    return [...rows, added('forwarded'), added('@fastify/http-proxy')]
+    return [...rows, ...targets.slice(1).map(([what]) => added(what))]
   },
 }
 
@@ -110,7 +114,7 @@ function twoRegions(input: ConfigInput, peerUrl: string): ConfigInput {
     ...input,
     regions: {
       us: { ...us!, peerUrl },
-      eu: { ...demo.regions.eu!, url: 'http://eu.localhost', clusters: { 'eu-1': cluster } },
+      eu: { ...demo.regions.eu!, clusters: { 'eu-1': cluster } },
     },
     peering: { connectionsMax: CONNECTIONS },
     tiers: Object.fromEntries(Object.entries(input.tiers).map(([n, t]) => [n, { ...t, away: 'forward' as const }])),

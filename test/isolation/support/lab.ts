@@ -72,6 +72,7 @@ export async function startLab({ version, isolations = ISOLATIONS, settings }: L
       INNKEEPER_CONTROL_URL: server.url('innkeeper_control'),
       INNKEEPER_DIRECTORY_URL: server.url('innkeeper_control', 'innkeeper_directory', 'reader-secret'),
       INNKEEPER_ADMIN_TOKEN: randomBytes(24).toString('hex'),
+      INNKEEPER_SIGNING_KEY: randomBytes(32).toString('base64'),
       INNKEEPER_US_KEY: randomBytes(32).toString('base64'),
       INNKEEPER_US_1_URL: server.url('postgres', 'innkeeper_app', 'app-secret'),
       INNKEEPER_US_1_ADMIN_URL: server.url(),

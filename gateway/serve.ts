@@ -11,6 +11,7 @@ import { openKeyVerifier } from '../tiers/keys/verifier.ts'
 import { openClusters } from '../tiers/pg/clusters.ts'
 import { createTenants } from '../tiers/tenants.ts'
 import { appRoutes } from './app-routes.ts'
+import { logDirectory } from './directory-log.ts'
 import { createEdge } from './edge/edge.ts'
 import type { GatewayEnv } from './edge/env.ts'
 import type { Ready } from './edge/health.ts'
@@ -69,6 +70,8 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     if (redis) closers.add('redis', async () => redis.disconnect())
     const directory = openDirectory({ config, redis, observer })
     closers.add('directory', () => directory.close())
+    const directoryLog = logDirectory(directory, log)
+    closers.add('directory log', async () => directoryLog.close())
     const { restoreFault } = directory.status()
     if (restoreFault) log.warn({ fault: restoreFault }, 'the directory kept on disk is not believed')
     const keys = openKeyVerifier(config, homeOf(secrets.clusters))

@@ -26,6 +26,7 @@ import { doctorQuery } from './shapes.ts'
 import { sqlApi } from './sql.ts'
 import { tenantApi } from './tenant.ts'
 import { tenantsApi } from './tenants.ts'
+import { explainUnreachable } from './unreachable.ts'
 
 const BODY_BYTES_MAX = 1024 * 1024
 const READY_MS = 2_000
@@ -82,7 +83,7 @@ export function createAdminApi(options: AdminApiOptions): Hono {
   app.route('/admin/v1/incarnations', incarnationsApi(deps))
   app.get('/admin/v1/doctor', async (c) => c.json(await diagnose(deps, queryOf(c, doctorQuery))))
   app.get('/admin/v1/openapi.json', (c) => c.json(openapiDocument(new URL(c.req.url).origin)))
-  app.onError((error, c) => onError(error, c as unknown as GatewayContext))
+  app.onError(async (error, c) => onError(await explainUnreachable(error, control), c as unknown as GatewayContext))
   app.notFound((c) => notFound(c as unknown as GatewayContext))
   return app as unknown as Hono
 }

@@ -2,6 +2,7 @@ import { v7 as uuidv7 } from 'uuid'
 import type { ClusterConfig, Config } from '../../config/index.ts'
 import { BY_PROGRAM, type By } from '../audit/entry.ts'
 import { type AuditLog, auditLog } from '../audit/log.ts'
+import { RECONNECT_S } from '../cache/reach.ts'
 import { installDirectory } from '../directory/install.ts'
 import { InnkeeperError, isInnkeeperError } from '../errors.ts'
 import { type KeyAdmin, keyAdmin } from '../keys/admin.ts'
@@ -137,7 +138,8 @@ export interface ControlPlane {
 export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
   const { config, migrationsFolder } = options
   const server = { url: config.controlUrl, ...config.controlTls }
-  const link = (max: number) => openLink(server, { applicationName: 'innkeeper-control', max, isWatching: true })
+  const link = (max: number) =>
+    openLink(server, { applicationName: 'innkeeper-control', max, backoffS: RECONNECT_S, isWatching: true })
   const directory = link(10)
   const locks = link(16)
   const store = tenantStore(directory.sql, locks.sql)

@@ -9,8 +9,10 @@ import { openDirectory } from '../tiers/directory/directory.ts'
 import type { Directory } from '../tiers/directory/types.ts'
 import { openKeyVerifier } from '../tiers/keys/verifier.ts'
 import { openClusters } from '../tiers/pg/clusters.ts'
+import { openAttendance } from '../tiers/residency/attendance.ts'
 import { createTenants } from '../tiers/tenants.ts'
 import { appRoutes } from './app-routes.ts'
+import { ownPackage } from './cli/package.ts'
 import { logDirectory } from './directory-log.ts'
 import { createEdge } from './edge/edge.ts'
 import type { GatewayEnv } from './edge/env.ts'
@@ -80,6 +82,14 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     closers.add('clusters', () => clusters.close(1_000))
     const tenants = createTenants({ config, directory, clusters, schema: product.schema, observer })
 
+    const attendance = openAttendance({
+      server: { url: config.controlUrl, ...config.controlTls },
+      region: options.region,
+      version: ownPackage().version,
+      observer,
+    })
+    closers.add('attendance', () => attendance.close())
+
     const edge = createEdge({
       config,
       directory,
@@ -87,6 +97,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
       telemetry,
       ...(redis ? { redis } : {}),
       ready: readinessOf(directory),
+      served: attendance.served,
     })
     closers.add('edge', () => edge.close())
 

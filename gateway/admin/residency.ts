@@ -7,9 +7,15 @@ import { assertThere, tenantNamed } from './named.ts'
 import { residencyChange } from './shapes.ts'
 import { tenantView } from './views.ts'
 
-/** `/admin/v1/tenants/{slug}/residency`: what a tenant is kept to. */
+/** `/admin/v1/tenants/{slug}/residency`: what a tenant is kept to, and the proof of where it is. */
 export function residencyApi({ config, control, log }: AdminDeps) {
   const app = new Hono<AdminEnv>()
+
+  /** The report is of this moment; asked for again it is another one. */
+  app.get('/:slug/residency', async (c) => {
+    const { id } = await tenantNamed(control, c)
+    return c.json(await control.residencyReport(id, byOf(c)), 200, { 'cache-control': 'no-store' })
+  })
 
   app.patch('/:slug/residency', async (c) => {
     const { reason, ...change } = await bodyOf(c, residencyChange)

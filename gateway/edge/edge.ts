@@ -7,6 +7,7 @@ import type { Config } from '../../config/index.ts'
 import type { Directory } from '../../tiers/directory/types.ts'
 import { InnkeeperError } from '../../tiers/errors.ts'
 import type { KeyVerifier } from '../../tiers/keys/types.ts'
+import type { Attendance } from '../../tiers/residency/attendance.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import { createAdmission } from './admit.ts'
 import { createAuthenticate } from './authenticate.ts'
@@ -47,6 +48,8 @@ export interface EdgeOptions {
   readonly redis?: Redis
   /** What `/readyz` reports. */
   readonly ready?: Ready
+  /** Told whose requests are answered, or forwarded, here. */
+  readonly served?: Attendance['served']
   /** Milliseconds; tests move it. */
   readonly now?: () => number
 }
@@ -104,7 +107,8 @@ export function createEdge(options: EdgeOptions): Edge {
       authenticate: createAuthenticate({ region, directory, keys, verifyJwt }),
       failures: createFailures(now),
       admission: createAdmission({ shared, now }),
-      away: createAway({ config, forward }),
+      away: createAway({ config, forward, served: options.served }),
+      served: options.served,
     }),
   })
 

@@ -1,5 +1,6 @@
 import type { Config, TierConfig } from '../../config/index.ts'
 import { InnkeeperError, isInnkeeperError } from '../../tiers/errors.ts'
+import type { Attendance } from '../../tiers/residency/attendance.ts'
 import type { Tenant } from '../../tiers/types.ts'
 import type { Admission } from './admit.ts'
 import type { Authenticate, AwayTenant } from './authenticate.ts'
@@ -24,6 +25,8 @@ export interface TenantOptions {
   readonly failures: Failures
   readonly admission: Admission
   readonly away: Away
+  /** Told whose requests are answered here. */
+  readonly served?: Attendance['served'] | undefined
 }
 
 /**
@@ -48,6 +51,7 @@ export function tenant(options: TenantOptions): GatewayMiddleware {
     }
     requireHopOf(c, tenant)
     requireScope(principal, scopeOfMethod(c.req.method))
+    options.served?.(tenant.id, 'home')
 
     const tier = tierOf(config, tenant)
     const usage = admit(c, admission, tenant, tier)

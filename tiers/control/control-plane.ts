@@ -22,6 +22,8 @@ import {
 } from '../residency/faults.ts'
 import { residencyOf } from '../residency/policy.ts'
 import { assertProfile, syncProfiles } from '../residency/profiles.ts'
+import type { SignedReport } from '../residency/report/document.ts'
+import { residencyReport } from '../residency/report/report.ts'
 import type { KnownRoom, Scan } from '../residency/scan/found.ts'
 import { scanResidency } from '../residency/scan/survey.ts'
 import { ticketKey } from '../room/keys.ts'
@@ -130,6 +132,8 @@ export interface ControlPlane {
   makerOf(cluster: string): RoomMaker
   /** Looks through every cluster and key store for what is of tenants that do not belong there. */
   scanResidency(): Promise<Scan>
+  /** Where everything of a tenant's is and was, signed; and written down that it was asked for. */
+  residencyReport(slugOrId: string, by?: By): Promise<SignedReport>
   /** Tenants whose home breaks what they are kept to: the configuration or their servers have changed. */
   residencyViolations(): Promise<Violation[]>
   close(): Promise<void>
@@ -381,6 +385,13 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
         const done = await migrateFleet({ makers, store, files: (await migration()).files }, onProgress)
         return { ...done, completedMoves }
       })
+    },
+    async residencyReport(slugOrId, by = BY_PROGRAM) {
+      const now = await tenant(slugOrId)
+      await audit.append({ action: 'residency.report', by, tenant: now })
+      const movesOf = ({ id }: TenantRecord) => moves.list({ tenantId: id, limit: 10_000 })
+      const scan = () => scanResidency({ config, rooms: knownRooms, keysOf })
+      return residencyReport({ config, sql: records.sql, audit, keysOf, moves: movesOf, scan }, now)
     },
     scanResidency: () => scanResidency({ config, rooms: knownRooms, keysOf }),
     async residencyViolations() {

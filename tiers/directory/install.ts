@@ -48,4 +48,8 @@ async function grantReader(tx: AdminSql, reader: { user: string; password: strin
     await tx.unsafe(`revoke all on ${table} from ${role}`)
     await tx.unsafe(`grant select (${columns.join(', ')}) on ${table} to ${role}`)
   }
+  // What gateways say of themselves, and no more.
+  await tx.unsafe(
+    `grant execute on function gateway_seen(uuid, text, text, text, boolean), gateway_served(uuid, text[], text) to ${role}`,
+  )
 }

@@ -92,6 +92,15 @@ export const operations: readonly Operation[] = [
     problems: [404],
   },
   {
+    method: 'get',
+    path: `${TENANT}/residency`,
+    id: 'reportResidency',
+    right: 'residency.report',
+    summary: 'Where everything of the tenant is and was, signed; looks through every cluster, which may take long',
+    answers: { 200: 'ResidencyReport' },
+    problems: [404],
+  },
+  {
     method: 'patch',
     path: `${TENANT}/residency`,
     id: 'changeResidency',

@@ -38,6 +38,7 @@ const operator = {
 
 export const schemas = {
   Document: { type: 'object' },
+  ResidencyReport: object({ document: { type: 'object' }, signature: nullable(text), keyId: nullable(text) }),
   Operator: object(operator),
   NewOperator: object({ ...operator, token: { ...text, description: 'Nobody can show it again.' } }),
   Operators: object({ operators: list('Operator') }),

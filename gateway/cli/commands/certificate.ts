@@ -1,14 +1,15 @@
-import { readFile } from 'node:fs/promises'
 import { Command } from 'commander'
-import { type SignedDocument, verify } from '../../../tiers/control/signed-document.ts'
 import { InnkeeperError } from '../../../tiers/errors.ts'
 import type { MoveCertificate, StoredCertificate } from '../../../tiers/move/certificate.ts'
 import { segment } from '../admin-client.ts'
 import { cliOf } from '../cli.ts'
 import { EXIT } from '../exit-codes.ts'
 import type { SetExitCode } from '../program.ts'
+import { faultOf, readSigned, type SignedFile } from '../signed-file.ts'
 import { pairs, table } from '../table.ts'
 import type { Terminal } from '../terminal.ts'
+
+const HINT = 'Write one with: innkeeper moves certificate ID --json'
 
 /** `innkeeper moves certificate`: what a move has left, to be read, kept, and checked where there is no network. */
 export function certificateCommand(setExitCode: SetExitCode): Command {
@@ -22,37 +23,15 @@ export function certificateCommand(setExitCode: SetExitCode): Command {
       if ((id === undefined) === (file === undefined)) {
         throw new InnkeeperError('invalid_request', 'Name a move, or a file after --verify')
       }
-      if (file !== undefined) return setExitCode(check(terminal, await readCertificate(file), key))
+      if (file !== undefined) return setExitCode(check(terminal, await readSigned<MoveCertificate>(file, HINT), key))
       const found = await (await admin()).call<StoredCertificate>('GET', `/moves/${segment(id!)}/certificate`)
       if (terminal.json) return terminal.data(found)
       show(terminal, found)
     })
 }
 
-async function readCertificate(file: string): Promise<StoredCertificate> {
-  try {
-    return JSON.parse(await readFile(file, 'utf8')) as StoredCertificate
-  } catch (cause) {
-    const isMissing = (cause as { code?: string }).code === 'ENOENT'
-    throw new InnkeeperError(isMissing ? 'not_found' : 'invalid_request', `${file} cannot be read`, {
-      cause,
-      details: (cause as Error).message,
-      hint: 'Write one with: innkeeper moves certificate ID --json',
-    })
-  }
-}
-
-function check(terminal: Terminal, found: StoredCertificate, key: string | undefined): number {
-  const fault =
-    found?.document?.kind !== 'innkeeper move certificate'
-      ? 'it is no certificate of a move'
-      : found.signature === null
-        ? 'it is not signed'
-        : !verify(found as SignedDocument)
-          ? 'its text is not what was signed'
-          : key !== undefined && found.keyId !== key
-            ? `it was signed by another key: ${found.keyId}`
-            : null
+function check(terminal: Terminal, found: SignedFile<MoveCertificate>, key: string | undefined): number {
+  const fault = faultOf(found, 'innkeeper move certificate', key)
   if (terminal.json) terminal.data({ valid: fault === null, fault, keyId: found?.keyId ?? null })
   else if (fault === null) {
     terminal.out(`valid: signed by ${found.keyId}`)

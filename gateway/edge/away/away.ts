@@ -1,4 +1,5 @@
 import type { AwayPolicy, Config, TierConfig } from '../../../config/index.ts'
+import type { Attendance } from '../../../tiers/residency/attendance.ts'
 import { awayPolicyOf } from '../../../tiers/residency/policy.ts'
 import type { Tenant } from '../../../tiers/types.ts'
 import { type GatewayContext, setHeader } from '../env.ts'
@@ -18,6 +19,8 @@ export interface AwayOptions {
   readonly config: Config
   /** Null where no key is shared with the other gateways. */
   readonly forward: Forward | null
+  /** Told whose requests pass through here. */
+  readonly served?: Attendance['served'] | undefined
 }
 
 export interface AwayRequest {
@@ -33,11 +36,12 @@ export interface AwayRequest {
 export type Away = (c: GatewayContext, request: AwayRequest) => Promise<Response>
 
 /** The answer throws `misdirected_region` for a tenant whose requests are refused here, and for one forwarded already. */
-export function createAway({ config, forward }: AwayOptions): Away {
+export function createAway({ config, forward, served }: AwayOptions): Away {
   return async function away(c, { tenant, tier, namings, answered }) {
     // One hop at most: two gateways that disagree on who is home would send it to and fro.
     const policy = c.get('hop') === undefined ? policyOf(tenant, config, forward) : 'reject'
     if (policy === 'forward') {
+      served?.(tenant.id, 'forwarded')
       await forward!(c, tenant, tier, answered)
       return ALREADY_SENT
     }

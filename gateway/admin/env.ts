@@ -3,6 +3,7 @@ import type { Context, Hono, MiddlewareHandler } from 'hono'
 import type { Logger } from 'pino'
 import type { Config } from '../../config/index.ts'
 import type { ControlPlane } from '../../tiers/control/control-plane.ts'
+import type { TenantRecord } from '../../tiers/control/tenant-store.ts'
 import type { Role } from '../../tiers/operators/roles.ts'
 import type { QueryResult } from '../../tiers/types.ts'
 import type { Product } from '../product.ts'
@@ -15,6 +16,8 @@ export interface AdminEnv {
     /** Who is asking: the name of the token. */
     actor: string
     role: Role
+    /** That the path names, once it has been looked up. */
+    tenant?: TenantRecord
   }
 }
 

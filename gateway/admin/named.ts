@@ -15,6 +15,7 @@ export async function tenantNamed(control: ControlPlane, c: AdminContext): Promi
   const name = c.req.param('slug') ?? ''
   if (isSlug(name) || isTenantId(name)) {
     const tenant = await control.tenant(name)
+    c.set('tenant', tenant)
     if (c.req.method === 'GET' && control.isAccessAudited(tenant)) {
       await control.audit.append({ action: 'tenant.read', by: byOf(c), tenant, details: { path: c.req.path } })
     }

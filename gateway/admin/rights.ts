@@ -42,7 +42,13 @@ export function recordRefusals({ control, log }: Pick<AdminDeps, 'control' | 'lo
     if (!isInnkeeperError(error, 'forbidden') && !isInnkeeperError(error, 'residency_violation')) return
     const details = { method: c.req.method, path: c.req.path, code: error.code, message: error.message }
     try {
-      await control.audit.append({ action: 'refused', by: byOf(c), details, outcome: 'refused' })
+      await control.audit.append({
+        action: 'refused',
+        by: byOf(c),
+        tenant: c.get('tenant'),
+        details,
+        outcome: 'refused',
+      })
     } catch (failure) {
       // Nothing was done, and that is answered in any case.
       log.error({ failure, ...details }, 'a refusal could not be written down')

@@ -119,7 +119,7 @@ test('whoever looks at a tenant is written down where its profile asks for it', 
   expect((await call('POST', `${TENANTS}/hooli/sql`, { sql: 'select 1', reason: 'ticket 7' })).status).toBe(200)
   expect(await since(before)).toMatchObject([
     { action: 'tenant.read', tenant: 'hooli', details: { path: `${TENANTS}/hooli/keys` } },
-    { action: 'refused', outcome: 'refused', details: { code: 'residency_violation' } },
+    { action: 'refused', outcome: 'refused', tenant: 'hooli', details: { code: 'residency_violation' } },
     { action: 'tenant.sql', tenant: 'hooli', reason: 'ticket 7' },
   ])
 })

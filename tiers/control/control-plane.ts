@@ -345,7 +345,9 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
         for (const { from, to } of await moves.list({ tenantId: id, open: true })) {
           homes.push(...[from, to].map((h) => ({ tier: now.tier, region: h.region, cluster: h.placement.cluster })))
         }
-        const faults = homes.flatMap((home) => residencyFaults(config, kept, home))
+        const faults = homes.flatMap((home) =>
+          residencyFaults(config, kept, home).map((f) => ({ ...f, fix: MOVE_FIRST })),
+        )
         assertResidency(kept, 'The residency', [...faults, ...awayFaults(config, kept, now.away ?? null)])
         await store.setResidency(id, kept, { action: 'tenant.residency', by })
         return tenant(id)
@@ -424,6 +426,8 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
     },
   }
 }
+
+const MOVE_FIRST = 'Move the tenant to where it keeps it, and complete the move; then say so.'
 
 /** A region keeps what is its own on its first cluster. */
 export function homeOf(clusters: ReadonlyMap<string, ClusterConfig>): ClusterConfig {

@@ -77,7 +77,8 @@ async function entries(admin: AdminClient, filter: Record<string, string>, limit
 }
 
 /** Short values as they were and are; whatever is larger is for --json. */
-function changeOf({ before, after }: AuditRecord): string | null {
+function changeOf({ before, after, details, outcome }: AuditRecord): string | null {
+  if (outcome === 'refused') return (details as { message?: string } | null)?.message ?? null
   if (before === null || after === null) return null
   const [was, is] = [before, after] as Record<string, unknown>[]
   const plain = (value: unknown) => (Array.isArray(value) ? value.join(',') : String(value ?? '-'))

@@ -111,13 +111,12 @@ export function createRoomMaker(options: RoomMakerOptions): RoomMaker {
     },
     prepareRoom,
     async epochMark(database) {
-      const [found] = await admin('postgres')`select from pg_database where datname = ${database}`
-      if (found === undefined) return null
       try {
-        const [installed] = await admin(database)`select to_regclass('tenancy.epoch_mark') as it`
-        if (installed!.it === null) return null
         const [mark] = await admin(database)<{ epoch: number }[]>`select epoch::float8 as epoch from tenancy.epoch_mark`
         return mark!.epoch
+      } catch (error) {
+        if (NOT_THERE.has((error as { code?: string }).code ?? '')) return null
+        throw error
       } finally {
         if (!isManyTenants(database)) await forget(database)
       }
@@ -151,6 +150,9 @@ export function createRoomMaker(options: RoomMakerOptions): RoomMaker {
     },
   }
 }
+
+/** PostgreSQL's codes for a database, a schema and a table that are not there. */
+const NOT_THERE = new Set(['3D000', '3F000', '42P01'])
 
 function isManyTenants(database: string): boolean {
   return database === SHARED_DATABASE || database === SCHEMAS_DATABASE

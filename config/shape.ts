@@ -217,6 +217,10 @@ export const configShape = z.strictObject({
     .prefault({}),
   moves: z
     .strictObject({
+      collationSkew: z
+        .enum(['refuse', 'accept'])
+        .default('refuse')
+        .describe('where two clusters sort text by different versions of one library'),
       throttle: z
         .union([
           z.literal('off'),

@@ -107,8 +107,8 @@ export function moveView({
 
 export type MoveView = ReturnType<typeof moveView>
 
-function planView({ from, to, kind, tables, rows, bytes, etaMs, refusals, wayBack }: MovePlan) {
-  return { kind, from, to, tables, rows, bytes, etaS: Math.ceil(etaMs / 1000), refusals, wayBack }
+function planView({ from, to, kind, tables, rows, bytes, etaMs, refusals, notes, wayBack }: MovePlan) {
+  return { kind, from, to, tables, rows, bytes, etaS: Math.ceil(etaMs / 1000), refusals, notes, wayBack }
 }
 
 export type PlanView = ReturnType<typeof planView>

@@ -210,7 +210,7 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
     tenant,
     makerOf,
     keysOf,
-    migrations: async () => (await migration()).files,
+    migration,
     onControlSilent: () => directory.renew(),
     ...(options.moveSettings === undefined ? {} : { settings: options.moveSettings }),
   })

@@ -21,6 +21,7 @@ export interface RoomTable {
 export interface RoomSequence {
   readonly name: string
   readonly table: string
+  readonly column: string
   readonly max: string
   readonly cache: string
 }
@@ -60,9 +61,10 @@ export async function tablesOf(client: MoverClient, room: string): Promise<RoomT
 /** The sequences behind the identity columns of a room. */
 export async function sequencesOf(client: MoverClient, room: string): Promise<RoomSequence[]> {
   return client.query<RoomSequence & Record<string, unknown>>(
-    `select s.relname as name, t.relname as table, q.seqmax::text as max, q.seqcache::text as cache
+    `select s.relname as name, t.relname as table, a.attname as column, q.seqmax::text as max, q.seqcache::text as cache
      from pg_class s join pg_depend d on d.objid = s.oid and d.classid = 'pg_class'::regclass and d.deptype = 'i'
-     join pg_class t on t.oid = d.refobjid join pg_sequence q on q.seqrelid = s.oid
+     join pg_class t on t.oid = d.refobjid
+     join pg_attribute a on a.attrelid = t.oid and a.attnum = d.refobjsubid join pg_sequence q on q.seqrelid = s.oid
      where s.relnamespace = $1::text::regnamespace and s.relkind = 'S' order by 1`,
     [quoteIdent(room)],
   )

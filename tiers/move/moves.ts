@@ -16,7 +16,7 @@ import type { TenantId } from '../types.ts'
 import type { StoredCertificate } from './certificate.ts'
 import { MOVE_SETTINGS, type MoveHook, type MoveSettings } from './context.ts'
 import { createGauges, openGauge } from './gauge.ts'
-import { type Destination, destinationOf, type MovePlan } from './plan.ts'
+import { type Destination, destinationOf, type MovePlan, type Refusal } from './plan.ts'
 import { assertNothingRefused, preflight } from './preflight.ts'
 import { openProbe } from './probe.ts'
 import { type MoveRunner, startRunner } from './runner.ts'
@@ -80,7 +80,7 @@ export interface MovesOptions {
   tenant(slugOrId: string): Promise<TenantRecord>
   makerOf(cluster: string): RoomMaker
   keysOf(region: string): KeyAdmin
-  migrations(): Promise<readonly MigrationFile[]>
+  migration(): Promise<{ readonly files: readonly MigrationFile[]; readonly references: readonly string[] }>
   /** The control database does not answer. */
   onControlSilent?(): void
   onError?(error: Error, move: Move | null): void
@@ -129,7 +129,12 @@ export function createMoves(options: MovesOptions): Moves {
     return { tenant, ...chosen }
   }
   const inspect = async (tenant: TenantRecord, from: Home, to: Home, before?: Move) =>
-    preflight({ files: await options.migrations(), makerOf, clusterOf, before }, tenant.id, from, to)
+    preflight(
+      { ...(await options.migration()), collationSkew: config.moves.collationSkew, makerOf, clusterOf, before },
+      tenant.id,
+      from,
+      to,
+    )
 
   const forbids = (tenant: TenantRecord, { tier, region, placement }: Home) =>
     residencyFaults(config, tenant, { tier, region, cluster: placement.cluster })
@@ -178,6 +183,36 @@ export function createMoves(options: MovesOptions): Moves {
     return get(id)
   }
 
+  /** What stops a move for now. */
+  const busyFaults = async (open: Move | undefined): Promise<Refusal[]> => {
+    const faults: Refusal[] = []
+    if (open !== undefined && !isWatched(open)) {
+      const fix = 'Wait for that move to end, or abort it.'
+      faults.push({ object: 'tenant', fault: `it is being moved already: move ${open.id} is ${open.state}`, fix })
+    }
+    if (await store.isMigrating()) {
+      faults.push({ object: 'fleet', fault: 'a migration is running', fix: 'Wait for it to end, then try again.' })
+    }
+    return faults
+  }
+  /** What whoever asks for a move may want to know before it begins, and what does not stop it. */
+  const notesOf = async (from: Home, to: Home, watched: Move | undefined): Promise<string[]> => {
+    const notes: string[] = []
+    if (watched !== undefined) {
+      notes.push(`The move before this one, ${watched.id}, is completed first: there is no rollback of it then.`)
+    }
+    const underWay = (await store.list({ open: true, limit: 1_000 })).filter(hasPlace)
+    for (const cluster of new Set([from.placement.cluster, to.placement.cluster])) {
+      const taken = underWay.filter((m) => [m.from, m.to].some((h) => h.placement.cluster === cluster)).length
+      const { movesMax } = clusterOf(cluster)
+      if (taken >= movesMax)
+        notes.push(`Cluster ${cluster} has ${taken} of ${movesMax} moves under way: it would wait.`)
+    }
+    if (clusterOf(to.placement.cluster).capacityBytes === undefined) {
+      notes.push(`Whether cluster ${to.placement.cluster} has the space is not known: set its capacityBytes.`)
+    }
+    return notes
+  }
   const completeFirst = async (before: Move, by: By | string) => {
     if (before.state === 'watching') await ask(before.id, 'complete', by, isWatchedState)
     for await (const { endedAt } of events(before.id, AbortSignal.timeout(COMPLETE_MS))) if (endedAt !== null) return
@@ -193,13 +228,16 @@ export function createMoves(options: MovesOptions): Moves {
       const forbidden = forbids(tenant, to)
       const wayBack = forbids(tenant, from).length === 0
       if (kind === 'limits') {
-        return { from, to, kind, tables: [], rows: 0, bytes: 0, etaMs: 0, refusals: forbidden, wayBack }
+        return { from, to, kind, tables: [], rows: 0, bytes: 0, etaMs: 0, refusals: forbidden, notes: [], wayBack }
       }
-      const { refusals: found, tables } = await inspect(tenant, from, to)
-      const refusals = [...forbidden, ...found]
+      const [before] = await store.list({ tenantId: tenant.id, open: true, limit: 1 })
+      const watched = before !== undefined && isWatched(before) ? before : undefined
+      const { refusals: found, tables } = await inspect(tenant, from, to, watched)
+      const refusals = [...forbidden, ...(await busyFaults(before)), ...found]
       const rows = tables.reduce((sum, t) => sum + t.rows, 0)
       const bytes = tables.reduce((sum, t) => sum + t.bytes, 0)
-      return { from, to, kind, tables, rows, bytes, etaMs: Math.round(1_500 + rows / ROWS_PER_MS), refusals, wayBack }
+      const etaMs = Math.round(FIXED_MS + (rows * 1_000) / ((await store.rowsPerSecond()) ?? ROWS_PER_SECOND))
+      return { from, to, kind, tables, rows, bytes, etaMs, refusals, notes: await notesOf(from, to, watched), wayBack }
     },
     async start(wanted) {
       const { id } = await options.tenant(wanted.tenant)
@@ -316,12 +354,14 @@ export function createMoves(options: MovesOptions): Moves {
   }
 }
 
+const hasPlace = ({ state }: Move) => isBeforeFlip(state) && state !== 'planned'
 const isWatchedState = (state: MoveState) => state === 'watching' || state === 'completing'
 const isWatched = ({ state }: Move) => isWatchedState(state)
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
-/** What a plan reckons with. */
-const ROWS_PER_MS = 60
+/** What a plan reckons with where no move has ended yet. */
+const ROWS_PER_SECOND = 60_000
+const FIXED_MS = 1_500
 
 /** Changes the moves' table and writes what the audit log says of it, in one transaction. */
 async function recorded<T extends Move | null>(

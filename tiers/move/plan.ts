@@ -29,6 +29,8 @@ export interface MovePlan {
   readonly bytes: number
   readonly etaMs: number
   readonly refusals: readonly Refusal[]
+  /** What does not stop it, and is to be known. */
+  readonly notes: readonly string[]
   /** False where the tenant's residency forbids the old home: then there is no rollback, only another move. */
   readonly wayBack: boolean
 }

@@ -31,6 +31,10 @@ export type MovePatch = Partial<
 }
 
 export interface MoveStore {
+  /** Whether a fleet migration is running. */
+  isMigrating(): Promise<boolean>
+  /** What the last moves of some size came to; null where there was none. */
+  rowsPerSecond(): Promise<number | null>
   /** Writes down what was done at once. */
   insert(move: { tenantId: TenantId; from: Home; to: Home; askedBy: string; state: MoveState }): Promise<Move>
   /**
@@ -74,6 +78,17 @@ export function moveStore(sql: postgres.Sql): MoveStore {
     return row ?? null
   }
   return {
+    async isMigrating() {
+      const [row] = await sql<{ free: boolean }[]>`select pg_try_advisory_xact_lock_shared(${MIGRATION_LOCK}) as free`
+      return !row!.free
+    },
+    async rowsPerSecond() {
+      const [row] = await sql<{ rate: number | null }[]>`
+        select percentile_cont(0.5) within group (order by (progress ->> 'rowsPerSecond')::float8) as rate from (
+          select progress from moves where (progress ->> 'rows')::float8 >= 10000 and (progress ->> 'rowsPerSecond')::float8 > 0
+          order by created_at desc limit 10) last`
+      return row!.rate
+    },
     async insert({ tenantId, from, to, askedBy, state }) {
       const [row] = await sql<Move[]>`
         insert into moves (id, tenant_id, origin, destination, state, asked_by, progress, ended_at)

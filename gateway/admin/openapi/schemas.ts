@@ -150,6 +150,7 @@ export const schemas = {
     bytes: count,
     etaS: count,
     refusals: list('Refusal'),
+    notes: { type: 'array', items: text, description: 'What does not stop it, and is to be known.' },
     wayBack: { type: 'boolean', description: 'Whether it can be rolled back once it has moved.' },
   }),
   RoomFailure: object({

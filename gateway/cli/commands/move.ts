@@ -113,7 +113,9 @@ async function follow({ terminal }: Cli, admin: AdminClient, first: MoveView, to
       bar.show(
         Math.min(rows, rowsTotal),
         rowsTotal,
-        `${move.state} ${rowsPerSecond} rows/s, ${lag} behind${slow}${eta}`,
+        move.state === 'planned' && move.reason !== null
+          ? move.reason
+          : `${move.state} ${rowsPerSecond} rows/s, ${lag} behind${slow}${eta}`,
       )
       if (move.endedAt !== null || (!toTheEnd && SETTLED.has(move.state))) return move
       await new Promise((resolve) => setTimeout(resolve, FOLLOW_MS))
@@ -175,6 +177,8 @@ function showPlan({ terminal }: Cli, plan: PlanView): void {
     ),
   )
   terminal.out(`${plan.rows} rows, about ${plan.bytes} bytes, about ${plan.etaS} s`)
+  for (const note of plan.notes) terminal.out(note)
+  if (!plan.wayBack) terminal.out('Residency forbids the old home: there is no rollback, only another move.')
   for (const { object, fault, fix } of plan.refusals)
     terminal.err(`${terminal.paint('red', 'stops it')} ${object}: ${fault}. ${fix}`)
 }

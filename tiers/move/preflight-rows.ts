@@ -1,0 +1,128 @@
+import type { MigrationFile } from '../migrate/files.ts'
+import { quoteIdent } from '../quote.ts'
+import type { TenantId } from '../types.ts'
+import { fingerprintOf, type RoomTable, sequencesOf } from './catalogue.ts'
+import type { MoverClient } from './mover-client.ts'
+import type { Refusal } from './plan.ts'
+import { valuesOf } from './sequences.ts'
+import type { Side } from './side.ts'
+
+/** What a room and its rows must be like to be moved, beside what every migration is refused for (`migrate/faults.ts`). */
+
+/** Types whose values survive being a note's key: written as JSON and read back they are the same. */
+const KEY_TYPES =
+  /^(smallint|integer|bigint|text|character varying.*|character\(.*|uuid|boolean|date|timestamp.*|numeric.*|bytea|oid)$/
+
+export async function tableFaults(client: MoverClient, room: string, tables: readonly RoomTable[]): Promise<Refusal[]> {
+  const faults: Refusal[] = []
+  for (const table of tables) {
+    const odd = table.key.find((c) => !KEY_TYPES.test(c.type) && !c.type.includes('.'))
+    if (odd !== undefined) {
+      faults.push({
+        object: `${table.name}.${odd.name}`,
+        fault: `a key of type ${odd.type} cannot be noted exactly`,
+        fix: 'Use a key of integers, text, uuid, dates or numeric.',
+      })
+    }
+  }
+  const found = await client.query<{ name: string; kind: string; captured: boolean; keyed: boolean }>(
+    `select c.relname as name, c.relkind as kind,
+       (select count(*) = 3 from pg_trigger t where t.tgrelid = c.oid and t.tgname like 'innkeeper\\_capture\\_%' and t.tgenabled = 'A') as captured,
+       exists (select from pg_index i where i.indrelid = c.oid and i.indisprimary) as keyed
+     from pg_class c where c.relnamespace = (select oid from pg_namespace where nspname = $1) and c.relkind in ('r', 'p')
+       and not c.relispartition and c.relname = any ($2) order by 1`,
+    [room, tables.map((t) => t.name)],
+  )
+  for (const { name, kind, captured, keyed } of found) {
+    if (kind === 'p') {
+      faults.push({ object: name, fault: 'is partitioned', fix: 'Partitioned tables cannot be moved yet.' })
+    } else if (keyed && !captured) {
+      faults.push({
+        object: name,
+        fault: 'has no capture triggers',
+        fix: 'The room was made by an older version: let a migration run over it.',
+      })
+    }
+  }
+  return faults
+}
+
+export async function migrationFaults(
+  client: MoverClient,
+  room: string,
+  files: readonly MigrationFile[],
+  which: string,
+): Promise<Refusal[]> {
+  const rows = await client.query<{ name: string; checksum: string }>(
+    'select name, checksum from tenancy.migrations where room = $1',
+    [room],
+  )
+  const applied = new Map(rows.map((r) => [r.name, r.checksum]))
+  const missing = files.filter((f) => applied.get(f.name) !== f.checksum).map((f) => f.name)
+  const unknown = rows.filter((r) => !files.some((f) => f.name === r.name)).map((r) => r.name)
+  return [...missing, ...unknown].map((name) => ({
+    object: name,
+    fault: `the ${which} room and the migrations folder differ about it`,
+    fix: 'Run `innkeeper migrate` first, with the newest files.',
+  }))
+}
+
+/** By the catalogue and not by the list of files: somebody may have changed a table by hand. */
+export async function shapeFaults(
+  here: MoverClient,
+  room: string,
+  there: MoverClient,
+  other: string,
+): Promise<Refusal[]> {
+  const [a, b] = [await fingerprintOf(here, room), await fingerprintOf(there, other)]
+  return [...new Set([...a.keys(), ...b.keys()])]
+    .filter((table) => a.get(table) !== b.get(table))
+    .map((table) => ({
+      object: table,
+      fault: 'is not the same table on both sides',
+      fix: 'Bring both rooms to the same migration.',
+    }))
+}
+
+export async function leftoverFaults(client: MoverClient, tenant: TenantId): Promise<Refusal[]> {
+  const [row] = await client.query<{ fence: boolean; move: boolean }>(
+    `select exists (select from tenancy.fence where tenant_id = $1) as fence,
+       exists (select from tenancy.moves where tenant_id = $1) as move`,
+    [tenant],
+  )
+  if (!row!.fence && !row!.move) return []
+  return [{ object: 'target', fault: 'holds something of this tenant already', fix: 'Complete the move that left it.' }]
+}
+
+/**
+ * In the pool everybody draws from one sequence: a tenant's huge value would take the numbers from all of them, and one
+ * that the tenant's ids are ahead of would, sooner than at home, give it an id that it has.
+ */
+export async function idFaults(client: MoverClient, source: Side): Promise<Refusal[]> {
+  const sequences = await sequencesOf(client, source.placement.schema)
+  if (sequences.length === 0) return []
+  const values = await valuesOf(client, source, sequences)
+  const faults: Refusal[] = []
+  for (const { name, table, column, max } of sequences) {
+    const last = BigInt(values.get(name)!.last)
+    const [row] = await client.query<{ largest: string | null }>(
+      `select max(${quoteIdent(column)})::text as largest from ${source.table(table)} where tenant_id = $1`,
+      [source.tenant],
+    )
+    const largest = BigInt(row!.largest ?? 0)
+    if (largest > last) {
+      faults.push({
+        object: `${table}.${column}`,
+        fault: `holds the id ${largest}, ahead of its sequence at ${last}: ids drawn in the pool would collide with it`,
+        fix: `Set the sequence ${name} of the room to the largest id.`,
+      })
+    } else if (last > BigInt(max) / 2n) {
+      faults.push({
+        object: name,
+        fault: 'has used more than half of its numbers, which would be lost to all tenants of the pool',
+        fix: 'Use bigint for the identity column.',
+      })
+    }
+  }
+  return faults
+}

@@ -10,19 +10,20 @@ import { InnkeeperError } from '../errors.ts'
 import type { KeyAdmin } from '../keys/admin.ts'
 import type { MigrationFile } from '../migrate/files.ts'
 import { openLink } from '../pg/link.ts'
-import { assertResidency, residencyFaults } from '../residency/faults.ts'
+import { assertResidency } from '../residency/faults.ts'
 import type { RoomMaker } from '../rooms/maker.ts'
 import type { TenantId } from '../types.ts'
 import type { StoredCertificate } from './certificate.ts'
 import { MOVE_SETTINGS, type MoveHook, type MoveSettings } from './context.ts'
 import { createGauges, openGauge } from './gauge.ts'
-import { type Destination, destinationOf, type MovePlan, type Refusal } from './plan.ts'
-import { assertNothingRefused, preflight } from './preflight.ts'
+import type { Destination, MovePlan } from './plan.ts'
+import { createPlanner, isWatched, isWatchedState } from './planner.ts'
+import { assertNothingRefused } from './preflight.ts'
 import { openProbe } from './probe.ts'
 import { type MoveRunner, startRunner } from './runner.ts'
 import { isBeforeFlip, isFinal, type MoveState } from './states.ts'
 import { type MoveFilter, type MoveStore, moveStore } from './store.ts'
-import type { Home, Move, MoveRequest } from './types.ts'
+import type { Move, MoveRequest } from './types.ts'
 import { createVigil } from './vigil.ts'
 import { withoutMoves } from './without-moves.ts'
 
@@ -120,24 +121,8 @@ export function createMoves(options: MovesOptions): Moves {
     for (const runner of runners) runner.wake()
   }
 
-  /** @param isReal the new room is about to be made, and its epoch is given out */
-  const survey = async (wanted: Omit<StartMove, 'by' | 'operator'>, isReal = false) => {
-    const tenant = await options.tenant(wanted.tenant)
-    const [row] = await sql<{ epoch: number }[]>`
-      select ${isReal ? sql`next_epoch()` : sql`last_epoch() + 1`}::float8 as epoch`
-    const chosen = destinationOf(config, tenant, wanted, row!.epoch, await tenants.load())
-    return { tenant, ...chosen }
-  }
-  const inspect = async (tenant: TenantRecord, from: Home, to: Home, before?: Move) =>
-    preflight(
-      { ...(await options.migration()), collationSkew: config.moves.collationSkew, makerOf, clusterOf, before },
-      tenant.id,
-      from,
-      to,
-    )
-
-  const forbids = (tenant: TenantRecord, { tier, region, placement }: Home) =>
-    residencyFaults(config, tenant, { tier, region, cluster: placement.cluster })
+  const planner = createPlanner({ ...options, sql, store, clusterOf })
+  const { survey, inspect, forbids } = planner
   const mayReturn = async (move: Move) => forbids(await options.tenant(move.tenantId), move.from).length === 0
 
   const get = async (id: string) => {
@@ -183,36 +168,6 @@ export function createMoves(options: MovesOptions): Moves {
     return get(id)
   }
 
-  /** What stops a move for now. */
-  const busyFaults = async (open: Move | undefined): Promise<Refusal[]> => {
-    const faults: Refusal[] = []
-    if (open !== undefined && !isWatched(open)) {
-      const fix = 'Wait for that move to end, or abort it.'
-      faults.push({ object: 'tenant', fault: `it is being moved already: move ${open.id} is ${open.state}`, fix })
-    }
-    if (await store.isMigrating()) {
-      faults.push({ object: 'fleet', fault: 'a migration is running', fix: 'Wait for it to end, then try again.' })
-    }
-    return faults
-  }
-  /** What whoever asks for a move may want to know before it begins, and what does not stop it. */
-  const notesOf = async (from: Home, to: Home, watched: Move | undefined): Promise<string[]> => {
-    const notes: string[] = []
-    if (watched !== undefined) {
-      notes.push(`The move before this one, ${watched.id}, is completed first: there is no rollback of it then.`)
-    }
-    const underWay = (await store.list({ open: true, limit: 1_000 })).filter(hasPlace)
-    for (const cluster of new Set([from.placement.cluster, to.placement.cluster])) {
-      const taken = underWay.filter((m) => [m.from, m.to].some((h) => h.placement.cluster === cluster)).length
-      const { movesMax } = clusterOf(cluster)
-      if (taken >= movesMax)
-        notes.push(`Cluster ${cluster} has ${taken} of ${movesMax} moves under way: it would wait.`)
-    }
-    if (clusterOf(to.placement.cluster).capacityBytes === undefined) {
-      notes.push(`Whether cluster ${to.placement.cluster} has the space is not known: set its capacityBytes.`)
-    }
-    return notes
-  }
   const completeFirst = async (before: Move, by: By | string) => {
     if (before.state === 'watching') await ask(before.id, 'complete', by, isWatchedState)
     for await (const { endedAt } of events(before.id, AbortSignal.timeout(COMPLETE_MS))) if (endedAt !== null) return
@@ -223,22 +178,7 @@ export function createMoves(options: MovesOptions): Moves {
   }
 
   return {
-    async plan(wanted) {
-      const { tenant, from, to, kind } = await survey(wanted)
-      const forbidden = forbids(tenant, to)
-      const wayBack = forbids(tenant, from).length === 0
-      if (kind === 'limits') {
-        return { from, to, kind, tables: [], rows: 0, bytes: 0, etaMs: 0, refusals: forbidden, notes: [], wayBack }
-      }
-      const [before] = await store.list({ tenantId: tenant.id, open: true, limit: 1 })
-      const watched = before !== undefined && isWatched(before) ? before : undefined
-      const { refusals: found, tables } = await inspect(tenant, from, to, watched)
-      const refusals = [...forbidden, ...(await busyFaults(before)), ...found]
-      const rows = tables.reduce((sum, t) => sum + t.rows, 0)
-      const bytes = tables.reduce((sum, t) => sum + t.bytes, 0)
-      const etaMs = Math.round(FIXED_MS + (rows * 1_000) / ((await store.rowsPerSecond()) ?? ROWS_PER_SECOND))
-      return { from, to, kind, tables, rows, bytes, etaMs, refusals, notes: await notesOf(from, to, watched), wayBack }
-    },
+    plan: planner.plan,
     async start(wanted) {
       const { id } = await options.tenant(wanted.tenant)
       // Before anything is done for it: an earlier move is not completed for the sake of one that is refused.
@@ -354,15 +294,7 @@ export function createMoves(options: MovesOptions): Moves {
   }
 }
 
-const hasPlace = ({ state }: Move) => isBeforeFlip(state) && state !== 'planned'
-const isWatchedState = (state: MoveState) => state === 'watching' || state === 'completing'
-const isWatched = ({ state }: Move) => isWatchedState(state)
-
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
-/** What a plan reckons with where no move has ended yet. */
-const ROWS_PER_SECOND = 60_000
-const FIXED_MS = 1_500
-
 /** Changes the moves' table and writes what the audit log says of it, in one transaction. */
 async function recorded<T extends Move | null>(
   sql: postgres.Sql,

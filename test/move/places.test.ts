@@ -59,6 +59,7 @@ test('a cluster takes so many moves at a time, of all movers together; the other
     const left = Math.max(0, SLUGS.length - 2 - done)
     await waitUntil('the others to say what they wait for', async () => {
       const reasons = (await waiting()).map((m) => m.reason)
+      if (process.env.DBG) console.log(done, left, held.size, (await moves.list()).map((m) => [m.state, m.reason, m.generation, m.from.placement.cluster, m.to.placement.cluster].join(' ')))
       return reasons.length === left && reasons.every((r) => /^waiting for a place on cluster us-1$/.test(r ?? ''))
     })
     // In the order in which they were asked for.

@@ -4,10 +4,12 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { moveStore } from '../../tiers/move/store.ts'
 import type { Home, Move } from '../../tiers/move/types.ts'
 import type { TenantId } from '../../tiers/types.ts'
+import { BUSY } from '../support/busy.ts'
 import { startTestSystem, type TestSystem } from '../support/system.ts'
 import { waitUntil } from '../support/wait.ts'
 import { QUICK } from './support/two-clusters.ts'
 
+const HUNG_MS = 10_000 * BUSY
 const SLUGS = ['acme', 'hooli', 'initech', 'umbrella', 'globex'] as const
 
 let system: TestSystem
@@ -54,14 +56,17 @@ test('a cluster takes so many moves at a time, of all movers together; the other
   let most = 0
   const waiting = async () => (await moves.list({ open: true })).filter((m) => m.state === 'planned')
   for (let done = 0; done < SLUGS.length; done++) {
-    await waitUntil('a move to come to the gate', () => held.size >= Math.min(2, SLUGS.length - done), 60_000)
+    await waitUntil('a move to come to the gate', () => held.size >= Math.min(2, SLUGS.length - done), HUNG_MS)
     most = Math.max(most, held.size)
     const left = Math.max(0, SLUGS.length - 2 - done)
-    await waitUntil('the others to say what they wait for', async () => {
-      const reasons = (await waiting()).map((m) => m.reason)
-      if (process.env.DBG) console.log(done, left, held.size, (await moves.list()).map((m) => [m.state, m.reason, m.generation, m.from.placement.cluster, m.to.placement.cluster].join(' ')))
-      return reasons.length === left && reasons.every((r) => /^waiting for a place on cluster us-1$/.test(r ?? ''))
-    })
+    await waitUntil(
+      'the others to say what they wait for',
+      async () => {
+        const reasons = (await waiting()).map((m) => m.reason)
+        return reasons.length === left && reasons.every((r) => r === 'waiting for a place on cluster us-1')
+      },
+      HUNG_MS,
+    )
     // In the order in which they were asked for.
     const { id } = started[done]!
     letGo(id)

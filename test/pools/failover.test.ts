@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { checkReplication } from '../../gateway/admin/doctor/replication.ts'
+import { withAdmin } from '../../tiers/pg/admin.ts'
 import { ClusterPool, type ClusterPoolOptions } from '../../tiers/pg/cluster-pool.ts'
 import { BUSY } from '../support/busy.ts'
 import { one, type ReplicatedPostgres, startReplicatedPostgres } from '../support/replicated.ts'
@@ -32,12 +34,19 @@ function poolOf(options: Partial<ClusterPoolOptions> = {}): ClusterPool {
   return pool
 }
 
+const replication = () =>
+  withAdmin(on.server.url(), null, {}, async (sql) => {
+    const [check] = await checkReplication('us-1', sql, [on.server.url(), on.server.url()])
+    return [check!.status, check!.message]
+  })
+
 test('of several hosts the primary is used, wherever it stands in the URL', async () => {
   const { primary, replica } = on
   expect(await portOf(poolOf())).toBe(primary.port)
   const swapped = on.server.url().replace(/@([^/]+),([^/]+)\//, '@$2,$1/')
   expect(swapped).toContain(`:${replica.port},`)
   expect(await portOf(poolOf({ url: swapped }))).toBe(primary.port)
+  expect(await replication()).toEqual(['ok', '1 follow, 1 of them synchronously'])
 })
 
 test('a server that turns out to be a replica is left: its connection, and those that wait beside it', async () => {
@@ -97,6 +106,7 @@ test('a primary is killed and its replica promoted: writes go on there, and none
   // Only what was under way when it died; who came while there was no primary waited.
   expect(writers.unclear.size).toBeLessThanOrEqual(3)
   await expectNothingLost(writers, on.replica.url())
+  expect(await replication()).toEqual(['warn', '2 hosts are named, and no replica follows'])
 
   // The old primary comes back and believes that it still is one.
   expect(await portOf(short)).toBe(on.replica.port)

@@ -9,6 +9,7 @@ import type { AdminDeps } from '../env.ts'
 import { type Check, type CheckStatus, checking, fail, ok, warn } from './check.ts'
 import { checkClock, checkServer } from './cluster.ts'
 import { checkControlDatabase } from './control-database.ts'
+import { checkReplication } from './replication.ts'
 import { checkResidency } from './residency.ts'
 import { checkRoles } from './roles.ts'
 import { checkRooms } from './rooms.ts'
@@ -60,7 +61,12 @@ function checkCluster(
     // A frozen server is told from a big one by this first, small question.
     const server = await within(checkServer(cluster, sql), ANSWER_MS)
     const app = appLogin(cluster.url).user
-    const machine = [...server, ...(await checkRoles(`${name} roles`, sql, app)), ...(await checkClock(cluster, sql))]
+    const machine = [
+      ...server,
+      ...(await checkRoles(`${name} roles`, sql, app)),
+      ...(await checkClock(cluster, sql)),
+      ...(await checkReplication(name, sql, [cluster.url, cluster.adminUrl!])),
+    ]
     if (tenants === null) return machine
     const here = tenants.filter((t) => t.placement!.cluster === name)
     return [

@@ -4,16 +4,25 @@ import type { ParsedConfig } from './shape.ts'
 export interface RegionKeys {
   readonly key: Buffer
   readonly keyPrevious: Buffer | null
-  /** Of what is stored: the first one seals, all open. The region's own key and the one before where none are named. */
+  /**
+   * Of what is stored: the first one seals, all open. The region's own key and the one before where none are named; empty
+   * for the control plane, which stores nothing of a region's.
+   */
   readonly keyRing: readonly Buffer[]
 }
 
-export function readKeys(name: string, region: ParsedConfig['regions'][string], read: Read): RegionKeys {
+export function readKeys(
+  name: string,
+  region: ParsedConfig['regions'][string],
+  role: 'gateway' | 'control',
+  read: Read,
+): RegionKeys {
   const at = `regions.${name}`
   const bytes = (where: string, ref: { readonly env: string }) =>
     Buffer.from(read(`${at}.${where}`, ref, keyBytes), 'base64')
   const key = bytes('key', region.key)
   const keyPrevious = region.keyPrevious ? bytes('keyPrevious', region.keyPrevious) : null
+  if (role === 'control') return { key, keyPrevious, keyRing: [] }
   const keyRing = region.keyRing?.map((ref) => bytes('keyRing', ref)) ?? [key, ...(keyPrevious ? [keyPrevious] : [])]
   return { key, keyPrevious, keyRing }
 }

@@ -196,7 +196,7 @@ function readRegion(
     })
   }
   return {
-    ...readKeys(name, region, read),
+    ...readKeys(name, region, role.kind, read),
     redisUrl: region.redisUrl ? read(`${at}.redisUrl`, region.redisUrl, redisUrl) : null,
     ca,
     clusters,
@@ -211,7 +211,7 @@ export function resolveKeyRing(input: unknown, region: string, env: Environment)
   const raw = parseConfig(input)
   const faults = regionFaults(raw, region)
   if (faults.length > 0) throw new ConfigError(faults)
-  const { keyRing } = readKeys(region, raw.regions[region]!, reader(env, faults))
+  const { keyRing } = readKeys(region, raw.regions[region]!, 'gateway', reader(env, faults))
   if (faults.length > 0) throw new ConfigError(faults)
   return keyRing
 }

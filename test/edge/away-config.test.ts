@@ -77,6 +77,18 @@ describe('the configuration', () => {
     expect(() => resolveConfig(one, gateway, {})).toThrow(/^(?![\s\S]*PEERING)/)
   })
 
+  test('the keys of what is stored are read by the region’s gateways, and not by the control plane', () => {
+    const input = { ...demo, regions: { ...demo.regions, eu: { ...demo.regions.eu!, keyRing: [secret('EU_RING')] } } }
+    const ring = randomBytes(32).toString('base64')
+    const admin = { INNKEEPER_US_1_ADMIN_URL: 'postgres://x/x', INNKEEPER_EU_1_URL: 'postgres://x/x' }
+    const all = { ...env(), ...admin, INNKEEPER_EU_1_ADMIN_URL: 'postgres://x/x', INNKEEPER_SIGNING_KEY: ring }
+    const eu: ProcessRole = { kind: 'gateway', region: 'eu' }
+    expect(() => resolveConfig(input, eu, all)).toThrow('EU_RING: is not set; regions.eu.keyRing needs it')
+    const ringOf = (config: Config) => config.regions.get('eu')!.secrets!.keyRing
+    expect(ringOf(resolveConfig(input, eu, { ...all, EU_RING: ring }))).toEqual([Buffer.from(ring, 'base64')])
+    expect(ringOf(resolveConfig(input, { kind: 'control' }, all))).toEqual([])
+  })
+
   test("what is a region's own is no other region's by its name either", () => {
     const [us, eu] = [demo.regions.us!, demo.regions.eu!]
     const shared = { redisUrl: secret('REDIS') }

@@ -13,7 +13,7 @@ afterAll(() => system?.close())
 // are in test/long.
 test.each([
   ['before it makes a schema', { point: 'state:preparing', during: 'move', home: us('free'), to: us('pro') }],
-  ['when it has made a database', { point: 'room_made', during: 'move', home: us('free'), to: us('enterprise') }],
+  ['before it makes a database', { point: 'state:preparing', during: 'move', home: us('free'), to: us('enterprise') }],
   ['before it removes a schema', { point: 'condemned', during: 'completion', home: us('pro'), to: us('free') }],
   ['before it removes API keys', { point: 'keys', during: 'completion', home: us('pro'), to: eu('pro') }],
 ] as const)(

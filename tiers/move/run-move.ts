@@ -2,6 +2,7 @@ import type postgres from 'postgres'
 import type { ClusterConfig } from '../../config/index.ts'
 import type { RedisServer } from '../cache/redis-server.ts'
 import type { SigningKey } from '../control/signed-document.ts'
+import { isInnkeeperError } from '../errors.ts'
 import type { KeyAdmin } from '../keys/admin.ts'
 import type { RoomMaker } from '../rooms/maker.ts'
 import { reversed } from './backward.ts'
@@ -145,12 +146,14 @@ export async function runMove(deps: RunDeps, claimed: Move, lease: Lease, pulse:
     })
   })
   try {
-    await ctx.hook('claimed')
     await assertNotRestored(ctx).catch(async (error: Error) => {
-      await store.patch(lease, { reason: error.message })
-      await pause(RESTORED_MS, pulse.signal)
+      if (isInnkeeperError(error, 'conflict')) {
+        await store.patch(lease, { reason: error.message })
+        await pause(RESTORED_MS, pulse.signal)
+      }
       throw error
     })
+    await ctx.hook('claimed')
     const held = heldBy(ctx)
     await announce(deps.makerOf(move.from.placement.cluster), ctx.source, held)
     await announce(deps.makerOf(move.to.placement.cluster), ctx.target, held)

@@ -29,8 +29,16 @@ export interface AwayTenant {
 export type Authenticate = (
   credential: Credential,
   namings: readonly Naming[],
-  proved: (tenant: Tenant) => void,
+  found: Found,
 ) => Promise<Principal | AwayTenant>
+
+/** Told as soon as it is known, since what comes after may fail. */
+export interface Found {
+  /** The credential is the tenant's. */
+  proved(tenant: Tenant): void
+  /** The tenant lives in another region, and what it sent is not this one's to note. */
+  away(): void
+}
 
 /**
  * Who is asking, for which tenant, and may they ask here. The order of the steps is what keeps it from telling anybody
@@ -42,17 +50,18 @@ export type Authenticate = (
  *   4. at home the key is verified, and only then do 403 and 404 say what the other identifiers name
  */
 export function createAuthenticate({ region, directory, keys, verifyJwt }: AuthenticateOptions): Authenticate {
-  return async function authenticate({ key, jwt }, namings, proved) {
+  return async function authenticate({ key, jwt }, namings, found) {
     const token = jwt === null ? null : await verifyJwt(jwt)
     const tenant = key === null ? await tenantOfToken(token!, directory) : await tenantOfKey(key.tenantId, directory)
     if (key !== null && token !== null) requireSameTenant(tenant, token)
 
     const isAway = !isHome(tenant, region)
-    if (!isAway) requireRoom(tenant)
+    if (isAway) found.away()
+    else requireRoom(tenant)
     const record = key === null || isAway ? null : await verifyKey(keys, key)
     await requireAgreement(namings, tenant, directory, key === null || record !== null)
     if (isAway) return { kind: 'away', tenant }
-    proved(tenant)
+    found.proved(tenant)
     requireActive(tenant)
 
     if (record === null) {

@@ -94,7 +94,11 @@ async function authenticateOnce(
   const claimed = credential.key?.tenantId ?? 'jwt'
   failures.check(ip, claimed)
   try {
-    const principal = await authenticate(credential, namings, (tenant) => c.get('observed').setTenant(tenant))
+    const observed = c.get('observed')
+    const principal = await authenticate(credential, namings, {
+      proved: (tenant) => observed.setTenant(tenant),
+      away: () => observed.setAway(),
+    })
     if (principal.kind !== 'away') failures.proved(ip, claimed)
     return principal
   } catch (error) {

@@ -40,6 +40,8 @@ export interface Failure {
 /** One request, as telemetry follows it. */
 export interface ObservedRequest {
   setTenant(tenant: Tenant): void
+  /** The tenant lives in another region: of what it asked for nothing is noted here, its path neither. */
+  setAway(): void
   setError(failure: Failure): void
   /** The request goes on to another region's gateway. */
   hop(from: string, to: string): ObservedHop
@@ -64,6 +66,7 @@ export function createRequests(traces: Traces, meter: Meter, count: Count, log: 
     const remote = traceparent === null ? null : parseTraceparent(traceparent)
     let error: Failure | null = null
     let hopTo: string | null = null
+    let isAway = false
     let span: Span | null = null
     let context = ROOT_CONTEXT
     if (traces.enabled) {
@@ -84,6 +87,9 @@ export function createRequests(traces: Traces, meter: Meter, count: Count, log: 
         scope.tenant = tenantAttributes(tenant)
         span?.setAttributes(scope.tenant)
       },
+      setAway() {
+        isAway = true
+      },
       setError(thrown) {
         error = thrown
       },
@@ -100,7 +106,7 @@ export function createRequests(traces: Traces, meter: Meter, count: Count, log: 
         count('tenant.bytes_in_total', facts.bytesIn, tenant)
         count('tenant.bytes_out_total', facts.bytesOut, tenant)
         duration.record(ms / 1000, tierLabels)
-        if (span !== null) endSpan(span, method, facts, error)
+        if (span !== null) endSpan(span, method, isAway ? null : facts.path, facts, error)
         const level = facts.status >= 500 ? 'warn' : 'info'
         if (!log.isLevelEnabled(level)) return
         log[level](
@@ -109,8 +115,7 @@ export function createRequests(traces: Traces, meter: Meter, count: Count, log: 
             trace_id: span?.spanContext().traceId ?? (isTrusted ? remote?.traceId : null) ?? traceIdOf(requestId),
             ...(scope.tenant ?? {}),
             method,
-            path: facts.path,
-            query: facts.queryNames(),
+            ...(isAway ? {} : { path: facts.path, query: facts.queryNames() }),
             status: facts.status,
             ms: Math.round(ms * 100) / 100,
             bytes_in: facts.bytesIn,
@@ -127,13 +132,13 @@ export function createRequests(traces: Traces, meter: Meter, count: Count, log: 
   }
 }
 
-function endSpan(span: Span, method: string, facts: RequestEnd, error: Failure | null): void {
+function endSpan(span: Span, method: string, path: string | null, facts: RequestEnd, error: Failure | null): void {
   const route = facts.route()
   span.updateName(`${method} ${route}`)
   span.setAttributes({
     'http.response.status_code': facts.status,
     'http.route': route,
-    'url.path': facts.path,
+    ...(path === null ? {} : { 'url.path': path }),
   })
   if (error !== null) span.setAttributes({ 'error.type': error.code, 'error.owner': error.owner })
   if (facts.status >= 500)

@@ -17,6 +17,8 @@ export interface Tap {
   /** Everything that clients sent, while `isRecording`. */
   readonly sent: Buffer[]
   isRecording: boolean
+  /** What went through while recording, in either direction: one of each connection and direction, in its order. */
+  recorded(): Buffer[]
   /** Bytes of answers that came through. */
   answered: number
   /** Connections made so far, and those that are open. */
@@ -30,6 +32,12 @@ export interface Tap {
 
 export async function startTap(): Promise<Tap> {
   const open = new Set<Socket>()
+  const streams: Buffer[][] = []
+  const record = (from: Socket) => {
+    const stream: Buffer[] = []
+    streams.push(stream)
+    from.on('data', (chunk: Buffer) => stream.push(chunk))
+  }
   let made = 0
   const server = createServer({ allowHalfOpen: true }, (client) => {
     made++
@@ -37,12 +45,16 @@ export async function startTap(): Promise<Tap> {
     client.on('error', () => client.destroy())
     client.on('close', () => open.delete(client))
     if (tap.target === null || tap.mode === 'cut') return void client.destroy()
-    if (tap.isRecording) client.on('data', (chunk) => tap.sent.push(chunk))
+    if (tap.isRecording) {
+      client.on('data', (chunk) => tap.sent.push(chunk))
+      record(client)
+    }
     if (tap.mode === 'hang') return void client.resume()
     const peer = connect({ port: tap.target, host: '127.0.0.1', allowHalfOpen: true })
     peer.on('error', () => client.destroy())
     client.on('close', () => peer.destroy())
     peer.on('close', () => client.destroy())
+    if (tap.isRecording) record(peer)
     client.pipe(peer)
     peer.on('data', (chunk) => {
       tap.answered += chunk.length
@@ -62,6 +74,7 @@ export async function startTap(): Promise<Tap> {
     target: null,
     sent: [],
     isRecording: false,
+    recorded: () => streams.map((chunks) => Buffer.concat(chunks)),
     answered: 0,
     connections: () => ({ made, open: open.size }),
     cutAll() {

@@ -102,6 +102,8 @@ export interface Outcome {
   readonly patch?: MovePatch
   /** The transition was made together with the directory. */
   readonly flipped?: boolean
+  /** Something that was sent may still be done: what comes next has to shut it out first. */
+  readonly inDoubt?: boolean
   /** To wait before the next state's work, in milliseconds. */
   readonly waitMs?: number
 }

@@ -59,9 +59,10 @@ export async function cutOver(ctx: MoveContext, { flow, home, capture, end }: Cu
     })
   } catch (error) {
     if (error instanceof Differs || error instanceof Overtaken) throw error
-    if (error instanceof Undrained || error instanceof Late) return postponed(error.message)
+    if (error instanceof Undrained) return postponed(error.message)
+    if (error instanceof Late) return { ...postponed(error.message), inDoubt: true }
     // Whatever it was, the source can serve on; an error that stays ends the move after so many attempts.
-    return postponed(`the cut-over failed: ${(error as Error).message}`)
+    return { ...postponed(`the cut-over failed: ${(error as Error).message}`), inDoubt: true }
   }
   const pauseMs = elapsed()
   const to = next(move.state, 'done')!
@@ -69,6 +70,7 @@ export async function cutOver(ctx: MoveContext, { flow, home, capture, end }: Cu
     from: move.state,
     to,
     pauseMs,
+    end,
     home: { ...home, placement: { ...home.placement, epoch } },
   })
   await ctx.hook('flipped')
@@ -90,7 +92,10 @@ async function bringKeys(ctx: MoveContext, end: 'origin' | 'destination'): Promi
 
 class Late extends Error {}
 
-/** Stops waiting for the work when the time is over. What still runs of it can do no harm: it never reaches the flip. */
+/**
+ * Stops waiting for the work when the time is over. What still runs of it never reaches the flip; nor can it fence or open a
+ * room later, because the mover goes on under another number.
+ */
 async function within(ms: number, work: () => Promise<void>): Promise<void> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {

@@ -8,12 +8,15 @@ export interface Flip {
   readonly from: MoveState
   readonly to: MoveState
   readonly home: Home
+  /** Which of the two homes in the move's row it is. */
+  readonly end: 'origin' | 'destination'
   readonly pauseMs: number
 }
 
 /**
  * The point of no return: the directory and the move's state change in one transaction, on the condition that the move is
- * still in that state and still this runner's. Before it the tenant lives at the source, after it at the target; whoever
+ * still in that state and still this runner's, and that the epoch is the one that was last written down: a flip whose answer
+ * was lost may reach the server when the next attempt has begun already. Before it the tenant lives at the source, after it at the target; whoever
  * finds the move later reads from its state which of the two it is.
  *
  * An answer that was lost is asked for again until the control database says which it was. Until then nothing is reopened.
@@ -40,6 +43,7 @@ async function attempt(sql: postgres.Sql, { id, owner, generation }: Lease, chan
       update moves m set state = ${change.to}, pause_ms = ${change.pauseMs}, updated_at = now(),
         certificate = coalesce(certificate, '{}') || jsonb_build_object('flippedAt', clock_timestamp())
       where m.id = ${id} and m.state = ${change.from} and m.lease_owner = ${owner} and m.generation = ${generation}
+        and (m.${sql(change.end)}->'placement'->>'epoch')::bigint = ${placement.epoch}
         and exists (select from placements p where p.tenant_id = m.tenant_id and p.epoch < ${placement.epoch})
       returning m.tenant_id
     ), placed as (

@@ -50,6 +50,8 @@ export interface Pulse {
 }
 
 const FAILURES_MAX = 5
+/** How many numbers a generation has at the ends. */
+const NUMBERS = 1_000_000
 /** Until it is looked again whether an operator has raised the incarnation. */
 const RESTORED_MS = 5_000
 
@@ -74,13 +76,17 @@ export async function runMove(deps: RunDeps, claimed: Move, lease: Lease, pulse:
           freeMs: settings.unpacedMs,
           onHeldBack: (part) => progress.change({ throttled: Math.round(part * 100) / 100 }),
         })
+  // At the ends this run is known by a number, and by a higher one after each attempt of which something may still be on
+  // its way there: a lost connection says nothing about what was sent on it, and a server may do it when all is undone.
+  let turn = 0
+  let isKnown = false
   const side = (placement: Move['from']['placement']) =>
     openSide({
       placement,
       cluster: deps.clusterOf(placement.cluster),
       move: move.id,
       tenant: move.tenantId,
-      generation: lease.generation,
+      generation: lease.generation * NUMBERS + turn,
     })
   const contextOf = (): MoveContext => {
     const [source, target] = [side(move.from.placement), side(move.to.placement)]
@@ -133,9 +139,20 @@ export async function runMove(deps: RunDeps, claimed: Move, lease: Lease, pulse:
   }
 
   let ctx = contextOf()
-  const renew = async () => {
+  const renew = async (inDoubt = false) => {
     await Promise.all([ctx.source.close(), ctx.target.close()])
+    if (inDoubt) {
+      turn++
+      isKnown = false
+    }
     ctx = contextOf()
+  }
+  const makeKnown = async () => {
+    if (isKnown) return
+    const held = heldBy(ctx)
+    await announce(deps.makerOf(move.from.placement.cluster), ctx.source, held)
+    await announce(deps.makerOf(move.to.placement.cluster), ctx.target, held)
+    isKnown = true
   }
   // What waits for a server that does not answer fails, as if the connection had been lost, and is tried again.
   const atEnds = (['source', 'target'] as const).map((end) => {
@@ -154,9 +171,7 @@ export async function runMove(deps: RunDeps, claimed: Move, lease: Lease, pulse:
       throw error
     })
     await ctx.hook('claimed')
-    const held = heldBy(ctx)
-    await announce(deps.makerOf(move.from.placement.cluster), ctx.source, held)
-    await announce(deps.makerOf(move.to.placement.cluster), ctx.target, held)
+    await makeKnown()
     const undo = onTakeover(move.state)
     if (undo !== null) await go(undo)
     while (!isFinal(move.state)) {
@@ -169,13 +184,14 @@ export async function runMove(deps: RunDeps, claimed: Move, lease: Lease, pulse:
       await ctx.hook(`state:${move.state}`)
       let outcome: Outcome
       try {
+        await makeKnown()
         outcome = await STEPS[move.state]!(ctx)
         failures = 0
       } catch (error) {
         if (error instanceof Overtaken || isOvertaken(error) || pulse.signal.aborted) throw error
         const isFatal = error instanceof Differs || error instanceof Asked || ++failures >= FAILURES_MAX
         const reason = (error as Error).message
-        await renew()
+        await renew(true)
         if (isFatal && next(move.state, 'given_up') !== null) outcome = { event: 'given_up', patch: { reason } }
         else {
           await store.patch(lease, { reason })
@@ -190,13 +206,14 @@ export async function runMove(deps: RunDeps, claimed: Move, lease: Lease, pulse:
         await go(event, outcome)
         // What an attempt left running on these connections must not go on beside the next one.
         // After a flip the placements are others: their epochs are what the fences are asked by.
-        if (event === 'postponed' || outcome.flipped) await renew()
+        if (event === 'postponed' || outcome.flipped || outcome.inDoubt) await renew(outcome.inDoubt)
         // Nobody is measured for the hours that it is watched.
         if (!isBeforeFlip(move.state)) await pacer.close()
       }
       if (waitMs > 0 && event === 'again') await pause(waitMs, pulse.signal)
       if (waitMs > 0 && event === 'postponed') {
         ctx = { ...ctx, move }
+        await makeKnown()
         await reopen(ctx)
         await pause(waitMs, pulse.signal)
       }

@@ -1,5 +1,6 @@
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import postgres from 'postgres'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { verify } from '../../tiers/control/signed-document.ts'
 import { startTestAdmin, type TestAdmin } from '../support/admin.ts'
@@ -72,6 +73,11 @@ test('the command line moves a tenant, shows it and completes it', async () => {
   expect(state).toBe('watching')
   expect((await run('moves list --tenant hooli --open')).out).toContain(id)
   expect((await run(`moves show ${id}`)).out).toMatch(/^state +watching$/m)
+  const sql = postgres(system.config.controlUrl)
+  await sql`update moves set progress = progress || '{"throttled": 0.4}', reason = 'waiting for a place on cluster x' where id = ${id}`
+  await sql.end()
+  expect((await run(`moves show ${id}`)).out).toMatch(/^speed +throttled 40 %$/m)
+  expect((await run('moves list --tenant hooli --open')).out).toContain('waiting for a place on cluster x')
   const done = await run(`moves complete ${id} --watch --json`)
   expect(JSON.parse(done.out)).toMatchObject({
     state: 'completed',

@@ -126,6 +126,25 @@ test('a new move of a tenant that is watched completes that one first: its rows 
   await second.close()
 })
 
+test('a tenant who writes nothing while it is watched keeps no connection; what it writes then comes back with it', async () => {
+  const { moves } = system.control
+  const { id: tenant } = await system.control.tenant('umbrella')
+  const postgresDb = system.control.makerOf('us-1').admin('postgres')
+  const session = (await system.openTenants('us')).session('umbrella')
+  const [move] = await moves.list({ tenantId: tenant, open: true })
+  const connections = () =>
+    postgresDb`select from pg_stat_activity where application_name like ${`innkeeper-move-${move!.id}-%`}`
+  const mover = moves.run()
+  await waitUntil('the mover to have taken it up', async () => (await connections()).length > 0, HUNG_MS)
+  await waitUntil('its connections to be closed', async () => (await connections()).length === 0, HUNG_MS)
+  await session.execute({ text: `insert into "{room}".tags (name) values ('late')`, params: [] })
+  await moves.rollback(move!.id)
+  expect(await moves.reached(move!.id, 'rolled_back')).toMatchObject({ state: 'rolled_back' })
+  const { rows } = await session.execute({ text: `select name from "{room}".tags`, params: [] })
+  expect(rows).toEqual([{ name: 'late' }])
+  await mover.close()
+})
+
 test('a move has a place at both its clusters, and nothing that is half done waits for one', async () => {
   const sql = postgres(system.config.controlUrl, { onnotice: () => {} })
   const store = moveStore(sql)

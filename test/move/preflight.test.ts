@@ -239,3 +239,15 @@ test('a fleet migration during a move is refused, and says whose', async () => {
   expect((await plan('acme', 'enterprise', 'us-2')).notes).toContainEqual(expect.stringContaining('is completed first'))
   await runner.close()
 })
+
+test('a tenant that writes while it is looked at has no id ahead of its sequence', async () => {
+  const session = (await system.openTenants('us')).session('hooli')
+  let stopped = false
+  const writing = Array.from({ length: 4 }, async () => {
+    while (!stopped)
+      await session.execute({ text: `insert into "{room}".tags (name) values (gen_random_uuid()::text)`, params: [] })
+  })
+  for (let i = 0; i < 10; i++) expect((await plan('hooli', 'free', 'us-2')).refusals).toEqual([])
+  stopped = true
+  await Promise.all(writing)
+})

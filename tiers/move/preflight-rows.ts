@@ -101,15 +101,19 @@ export async function leftoverFaults(client: MoverClient, tenant: TenantId): Pro
 export async function idFaults(client: MoverClient, source: Side): Promise<Refusal[]> {
   const sequences = await sequencesOf(client, source.placement.schema)
   if (sequences.length === 0) return []
-  const values = await valuesOf(client, source, sequences)
-  const faults: Refusal[] = []
-  for (const { name, table, column, max } of sequences) {
-    const last = BigInt(values.get(name)!.last)
+  const largestIds = new Map<string, bigint>()
+  for (const { name, table, column } of sequences) {
     const [row] = await client.query<{ largest: string | null }>(
       `select max(${quoteIdent(column)})::text as largest from ${source.table(table)} where tenant_id = $1`,
       [source.tenant],
     )
-    const largest = BigInt(row!.largest ?? 0)
+    largestIds.set(name, BigInt(row!.largest ?? 0))
+  }
+  // After the ids, because the tenant writes on meanwhile: a sequence is ahead of every id that was drawn from it.
+  const values = await valuesOf(client, source, sequences)
+  const faults: Refusal[] = []
+  for (const { name, table, column, max } of sequences) {
+    const [last, largest] = [BigInt(values.get(name)!.last), largestIds.get(name)!]
     if (largest > last) {
       faults.push({
         object: `${table}.${column}`,

@@ -78,6 +78,13 @@ describe.skipIf(known === null || stranger === null)('with tls: verify-full', ()
     },
   )
 
+  test.each(Object.keys(LINKS))('%s: a certificate for a name does not do for an address', async (name) => {
+    await on.show(await known!.issue('DNS:localhost'))
+    expect(await LINKS[name]!(serverBy('localhost', known!))).toBe(true)
+    const answer = await LINKS[name]!(serverBy('127.0.0.1', known!)).catch((error: Error) => error)
+    expect(answer).toBeInstanceOf(Error)
+  })
+
   test('a statement is cancelled over a verified link as well', async () => {
     await on.show(shows[0]!.certificate)
     const pool = poolOf(serverBy('localhost', known!))

@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import { environment } from '../../../config/environment.ts'
 import type { Incarnation } from '../../../tiers/control/incarnation.ts'
+import { surviveLostTypeQueries } from '../../driver-rejections.ts'
 import { cliOf } from '../cli.ts'
 import { confirm } from '../confirm.ts'
 import { port } from '../options.ts'
@@ -17,6 +18,7 @@ export function controlCommand(setExitCode: SetExitCode): Command {
     .action(async (options, command: Command) => {
       const { terminal } = cliOf(command)
       const { startControl } = await import('../../control.ts')
+      surviveLostTypeQueries()
       const control = await startControl({
         configFolder: options.config ?? null,
         port: options.port,

@@ -131,7 +131,7 @@ test('a statement on a frozen server, once given up, does not keep its place', {
   const controller = new AbortController()
   const steps = [{ text: 'select pg_sleep(60)', params: [], prepared: false, rows: 'none' as const }]
   const running = held.connection.run(steps, controller.signal).catch((error: Error) => error)
-  await waitUntil('the statement to run', async () => (await on.backends()).length === 1)
+  await waitUntil('the statement to run', async () => (await on.sleeping()) === 1)
   on.server.kill('SIGSTOP')
   try {
     const startedAt = performance.now()
@@ -190,7 +190,7 @@ test('closing cancels what has not ended in its time', async () => {
   pool = on.pool({ connectionsMax: 1 })
   const held = await lease('a')
   const running = ask(held, 'select pg_sleep(60)').catch((error: Error) => error)
-  await waitUntil('the statement to run', async () => (await on.backends()).length === 1)
+  await waitUntil('the statement to run', async () => (await on.sleeping()) === 1)
   const startedAt = performance.now()
   await pool.close(200)
   expect(performance.now() - startedAt).toBeLessThan(3_000 * BUSY)

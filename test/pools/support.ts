@@ -14,6 +14,8 @@ export interface PoolServer {
   pool(options?: Partial<ClusterPoolOptions>): ClusterPool
   /** Backends of the pool's role, as the server sees them. */
   backends(): Promise<{ pid: number; datname: string }[]>
+  /** How many of them sleep in a statement: one that was only sent is not yet there to be cancelled. */
+  sleeping(): Promise<number>
   close(): Promise<void>
 }
 
@@ -46,6 +48,11 @@ export async function startPoolServer(): Promise<PoolServer> {
       ...(await sql<{ pid: number; datname: string }[]>`
         select pid, datname from pg_stat_activity where usename = ${ROLE}`),
     ],
+    async sleeping() {
+      const [row] = await sql<{ n: number }[]>`
+        select count(*)::int as n from pg_stat_activity where usename = ${ROLE} and wait_event = 'PgSleep'`
+      return row!.n
+    },
     async close() {
       await Promise.all(pools.map((p) => p.close(0)))
       await sql.end({ timeout: 1 })

@@ -21,6 +21,8 @@ export interface ConnectionOptions extends LinkTls {
 const ANSWER_BYTES_MAX = 128 * 1024 * 1024
 const CLOSE_TIMEOUT_MS = 2_000
 const CANCEL_TIMEOUT_MS = 2_000
+/** How long one of several hosts may take to let us in. */
+const ONE_OF_SEVERAL_MS = 2_000
 
 interface ClientInternals {
   readonly connection: Wire & {
@@ -84,9 +86,10 @@ export class Connection {
 
   /** @throws InnkeeperError `cluster_unavailable` when no connection can be made. */
   static async open(options: ConnectionOptions): Promise<Connection> {
+    const { server, connectTimeoutMs } = options
     const client = new pg.Client({
-      connectionString: options.server.url(options.database),
-      connectionTimeoutMillis: options.connectTimeoutMs,
+      connectionString: server.url(options.database),
+      connectionTimeoutMillis: server.isOneOfSeveral ? Math.min(connectTimeoutMs, ONE_OF_SEVERAL_MS) : connectTimeoutMs,
       keepAlive: true,
       ssl: sslFor(options),
     })
@@ -109,7 +112,7 @@ export class Connection {
     }
     client.off('error', early)
     const opened = new Connection(client, options, reported)
-    if (!isWrongSession(reported, options.server.target)) return opened
+    if (!isWrongSession(reported, server.target)) return opened
     await opened.close()
     throw new InnkeeperError('cluster_unavailable', 'The database server takes no writes', { retryAfterMs: 1_000 })
   }

@@ -10,6 +10,8 @@ import type { PostgresServer } from './server.ts'
 export interface Reachable {
   readonly host: PostgresHost
   readonly target: SessionTarget
+  /** Whether another may be asked in its place, so that it need not be waited for as long. */
+  readonly isOneOfSeveral: boolean
   /** With the database of the server's URL where none is named. */
   url(database?: string): string
 }
@@ -48,7 +50,12 @@ const OTHERS_MS = 250
 
 export function createPrimary(options: PrimaryOptions): Primary {
   const { hosts, target, one } = parsePostgresUrl(options.server.url)
-  const reachable = (host: PostgresHost): Reachable => ({ host, target, url: (database) => one(host, database) })
+  const reachable = (host: PostgresHost): Reachable => ({
+    host,
+    target,
+    isOneOfSeveral: hosts.length > 1,
+    url: (database) => one(host, database),
+  })
   if (hosts.length === 1) {
     const only = reachable(hosts[0])
     return { open: (connect) => connect(only), doubt() {}, close() {} }

@@ -4,11 +4,12 @@ import { connect, createServer, type Socket } from 'node:net'
  * What a network does to the connections that go through it:
  * - `pass`: nothing.
  * - `hold`: nothing arrives, and all of it does when the network passes again; as in an outage that TCP outlives.
+ * - `late`: what the client says arrives, the server's answers do when the network passes again.
  * - `drop`: nothing arrives any more and nobody is told, now or later; as behind a firewall that forgot the connection.
  * - `mute`: what the client says arrives, the server's answers do not, now or later.
  * - `reset`: connections end, and new ones are refused.
  */
-export type LinkMode = 'pass' | 'hold' | 'drop' | 'mute' | 'reset'
+export type LinkMode = 'pass' | 'hold' | 'late' | 'drop' | 'mute' | 'reset'
 
 /** A network of our own between clients and one server. */
 export interface Link {
@@ -30,6 +31,7 @@ interface Pair {
 export async function openLink(port: number): Promise<Link> {
   const pairs = new Set<Pair>()
   let mode: LinkMode = 'pass'
+  const isHeld = (isAnswer: boolean) => mode === 'hold' || (mode === 'late' && isAnswer)
 
   const server = createServer((near) => {
     if (mode === 'reset') {
@@ -47,7 +49,7 @@ export async function openLink(port: number): Promise<Link> {
         if (pair.lost === 'drop' || (pair.lost === 'mute' && from === pair.far)) return
         if (!to.write(chunk)) {
           from.pause()
-          to.once('drain', () => mode !== 'hold' && from.resume())
+          to.once('drain', () => isHeld(from === pair.far) || from.resume())
         }
       })
       from.on('error', () => {})
@@ -68,7 +70,7 @@ export async function openLink(port: number): Promise<Link> {
     }
     if (mode === 'drop' || mode === 'mute') pair.lost = mode
     for (const socket of [pair.near, pair.far]) {
-      if (mode === 'hold') socket.pause()
+      if (isHeld(socket === pair.far)) socket.pause()
       else socket.resume()
     }
   }

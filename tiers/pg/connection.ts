@@ -54,6 +54,8 @@ export class Connection {
   readonly #statements: StatementCache
   #pending: Pending | null = null
   #lost: Error | null = null
+  /** The step of the last batch that the server's own end of the connection met. */
+  #endedAt = Number.POSITIVE_INFINITY
   /** Received since the batch was sent. */
   #bytes = 0
   doomed = false
@@ -242,14 +244,23 @@ export class Connection {
     return true
   }
 
+  /**
+   * Whether the server was told to end the connection and said so before it came to a step of the last batch: then that was
+   * not executed. What a server says it says in order, and a connection that nobody used is ended without a question.
+   */
+  endedBefore(step: number): boolean {
+    return this.#endedAt < step
+  }
+
   #fail(error: Error): void {
     if (this.#lost !== null) return
     this.#lost = error
     const pending = this.#pending
     this.#pending = null
     // A server that is shut down says so before it closes; that message explains more than the closing does.
-    const told = pending?.batch.outcome().error
+    const { error: told = null, failedStep = -1 } = pending?.batch.outcome() ?? {}
     const reason = isDatabaseError(told) ? told : error
+    if (isDatabaseError(told) && told.code === ENDED_BY_ORDER) this.#endedAt = failedStep
     this.isCutOff = !this.doomed && isOfServer(reason)
     this.doomed = true
     if (pending === null) {
@@ -266,6 +277,9 @@ function cancelRequest(processId: number, secretKey: number): Buffer {
   for (const [i, value] of [16, 80_877_102, processId, secretKey].entries()) message.writeInt32BE(value, i * 4)
   return message
 }
+
+/** `admin_shutdown`: pg_terminate_backend, the removal of a database, a shutdown in order. */
+const ENDED_BY_ORDER = '57P01'
 
 /** The network's error, or the server's word that it goes down; a session that it ends for what it did is another matter. */
 function isOfServer(error: Error): boolean {

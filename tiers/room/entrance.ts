@@ -32,6 +32,8 @@ export interface Entered {
 }
 
 const DIRTY_RETRIES = 5
+/** As many as there may be idle connections that were all ended, and none has been heard of yet. */
+const ENDED_RETRIES = 50
 /** A third of a ticket's life. */
 const BATCH_FRESH_MS = 5_000
 
@@ -56,6 +58,7 @@ export async function enterRoom(
   let deadline = 0
   let pauseMs = 5
   let dirty = 0
+  let sent = 0
   let replanned = false
   for (;;) {
     // Made before there is a lease, which nobody would give back if this threw.
@@ -81,7 +84,8 @@ export async function enterRoom(
         throw error
       }
     }
-    const outcome = await send(lease, batch, signal)
+    const outcome = await send(lease, batch, signal, ++sent <= ENDED_RETRIES)
+    if (outcome === 'not begun') continue
     const refusal = outcome.error
     if (refusal === null || outcome.failedStep >= batch.firstOwn) {
       // Undone as a whole, and never run: the connection parses the statement anew.
@@ -102,7 +106,12 @@ export async function enterRoom(
     else if (now > deadline) throw moving(refusal)
     // Parked without a connection: those are for tenants who can use them.
     const before = tenant.placement.epoch
-    tenant = await deps.place(id, true)
+    try {
+      tenant = await deps.place(id, true)
+    } catch (error) {
+      // Nobody can say where it lives now: whoever waits goes on waiting.
+      if (!isInnkeeperError(error, 'directory_unavailable')) throw error
+    }
     if (tenant.placement.epoch === before) {
       await pause(pauseMs, signal)
       pauseMs = Math.min(pauseMs * 2, 100)
@@ -110,12 +119,14 @@ export async function enterRoom(
   }
 }
 
-async function send(lease: Lease, batch: RoomBatch, signal: AbortSignal | undefined) {
+/** @returns `not begun` where the connection had been ended before the application's own was executed, and it may be sent again */
+async function send(lease: Lease, batch: RoomBatch, signal: AbortSignal | undefined, mayAgain: boolean) {
   try {
     return await lease.connection.run(batch.steps, signal)
   } catch (cause) {
     lease.connection.doomed = true
     lease.release()
+    if (mayAgain && !signal?.aborted && lease.connection.endedBefore(batch.firstOwn)) return 'not begun'
     throw lost(cause, signal)
   }
 }

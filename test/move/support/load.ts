@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { expect } from 'vitest'
+import { expect, onTestFinished } from 'vitest'
 import type { Tenants } from '../../../tiers/tenants.ts'
 import { BUSY } from '../../support/busy.ts'
 import { interfaceClient, type LoadClient, type LoadFailure } from './load-client.ts'
@@ -152,6 +152,9 @@ export async function startLoadOn(
       if (done !== undefined) counted++
     })
 
+  onTestFinished(() => {
+    stopped = true
+  })
   const all = clients.flatMap((c) => [
     ...Array.from({ length: writers }, (_, i) => append(c, i)),
     comeAndGo(c),

@@ -142,10 +142,10 @@ export interface ControlPlane {
 export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
   const { config, migrationsFolder } = options
   const server = { url: config.controlUrl, ...config.controlTls }
-  const link = (max: number) =>
-    openLink(server, { applicationName: 'innkeeper-control', max, backoffS: RECONNECT_S, isWatching: true })
+  const link = (max: number, reserves = false) =>
+    openLink(server, { applicationName: 'innkeeper-control', max, backoffS: RECONNECT_S, isWatching: true, reserves })
   const directory = link(10)
-  const locks = link(16)
+  const locks = link(16, true)
   const store = tenantStore(directory.sql, locks.sql)
   // Of its own: the store's client writes and reads values in another way.
   const records = link(4)
@@ -211,7 +211,10 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
     makerOf,
     keysOf,
     migration,
-    onControlSilent: () => directory.renew(),
+    onControlSilent() {
+      directory.renew()
+      records.renew()
+    },
     ...(options.moveSettings === undefined ? {} : { settings: options.moveSettings }),
   })
 

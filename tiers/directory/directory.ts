@@ -38,7 +38,6 @@ export function openDirectory({ config, redis, observer = NO_OBSERVER }: Directo
       connectTimeoutMs: 2_000,
       backoffS: RECONNECT_S,
       isWatching: true,
-      hasTextArraysOnly: true,
     },
   )
   const { sql } = link

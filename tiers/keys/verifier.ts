@@ -39,7 +39,6 @@ export function openKeyVerifier(config: Config, cluster: ClusterConfig): KeyVeri
     connectTimeoutMs: 2_000,
     backoffS: RECONNECT_S,
     isWatching: true,
-    hasTextArraysOnly: true,
   })
   const { sql } = link
   const reach = createReach({ timeoutMs: LOOKUP_TIMEOUT_MS, downForMs: () => feed.disconnectedForMs() })

@@ -103,6 +103,7 @@ export function createMoves(options: MovesOptions): Moves {
   const server = { url: config.controlUrl, ...config.controlTls }
   const link = openLink(server, { applicationName: 'innkeeper-moves', max: 6, isWatching: true })
   const { sql } = link
+  const turns = openLink(server, { applicationName: 'innkeeper-moves', max: 2, isWatching: true, reserves: true })
   const deadlineMaxMs = Math.round(config.pools.movingWaitMs * PART_OF_WAIT)
   const settings = { ...MOVE_SETTINGS, deadlineMaxMs, ...options.settings }
   const store = moveStore(sql)
@@ -248,7 +249,7 @@ export function createMoves(options: MovesOptions): Moves {
     },
     without: (completeBy, work) =>
       withoutMoves(
-        sql,
+        turns.sql,
         store,
         { completeBy, complete: (id, by) => ask(id, 'complete', by, (s) => s === 'watching' || s === 'completing') },
         work,
@@ -289,7 +290,7 @@ export function createMoves(options: MovesOptions): Moves {
     async close() {
       await Promise.all([...runners].map((r) => r.close()))
       runners.clear()
-      await link.close(5)
+      await Promise.all([link.close(5), turns.close(5)])
     },
   }
 }

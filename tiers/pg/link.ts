@@ -29,23 +29,31 @@ export interface LinkOptions {
   readonly idleTimeoutS?: number
   /** Watches which host is the primary, as what lives as long as its process has to. */
   readonly isWatching?: boolean
-  /**
-   * Knows arrays of text and no other. The package learns of the others when it connects, and a server that dies just then
-   * ends the process: the package rejects a promise that nobody holds. What must survive that does without.
-   */
-  readonly hasTextArraysOnly?: boolean
+  /** Connections of it are reserved, which the package does only where it asks for the array types: see {@link ARRAYS}. */
+  readonly reserves?: boolean
 }
 
 /** How long a new connection looks for a primary, where there are several hosts. */
 const LOOK_MS = 5_000
 
-const TEXT_ARRAY_OID = 1009
-const TEXT_ARRAY: postgres.PostgresType<readonly string[]> = {
-  to: TEXT_ARRAY_OID,
-  from: [TEXT_ARRAY_OID],
-  serialize: (values: readonly string[]) => wireValues([values])[0],
-  parse: standardParsers(TEXT_ARRAY_OID, 'text') as (text: string) => string[],
-}
+/** Of text, uuid, name, int8, int4, int2, oid, bool. */
+const ARRAY_OIDS = [1009, 2951, 1003, 1016, 1007, 1005, 1028, 1000]
+
+/**
+ * The package asks a server for its array types whenever it connects. A server that dies just then ends the process: the
+ * package rejects a promise that nobody holds, and what waits for that connection waits for ever. So these are known here.
+ */
+const ARRAYS = Object.fromEntries(
+  ARRAY_OIDS.map((oid): [string, postgres.PostgresType<readonly unknown[]>] => [
+    `array${oid}`,
+    {
+      to: oid,
+      from: [oid],
+      serialize: (values: readonly unknown[]) => wireValues([values])[0],
+      parse: standardParsers(oid, 'text') as (text: string) => unknown[],
+    },
+  ]),
+)
 
 /**
  * Opens a pool on a server. Where there are several hosts, or the link is protected, connecting is done here and not by the
@@ -83,7 +91,7 @@ export function openLink(server: PostgresServer, options: LinkOptions): Link {
     ...(backoffS === undefined ? {} : { backoff: () => backoffS }),
     ...(idleTimeoutS === undefined ? {} : { idle_timeout: idleTimeoutS }),
     connection: { application_name: options.applicationName },
-    ...(options.hasTextArraysOnly ? { fetch_types: false, types: { textArray: TEXT_ARRAY } } : {}),
+    ...(options.reserves ? {} : { fetch_types: false, types: ARRAYS }),
     target_session_attrs: target === 'any' ? undefined : ('primary' as const),
     ...(isPlain ? {} : { socket: () => socket().catch(failed) }),
   }

@@ -22,7 +22,11 @@ export function renewable(open: () => postgres.Sql): Renewable {
     sql,
     renew() {
       const old = current
-      current = open()
+      const next = open()
+      // Drizzle changes how values are read and written on the very pool that it is given.
+      Object.assign(next.options.parsers, old.options.parsers)
+      Object.assign(next.options.serializers, old.options.serializers)
+      current = next
       void old.end({ timeout: 0 }).catch(() => {})
     },
   }

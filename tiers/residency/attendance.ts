@@ -41,7 +41,6 @@ export function openAttendance(options: AttendanceOptions): Attendance {
     applicationName: 'innkeeper-attendance',
     max: 1,
     connectTimeoutMs: 2_000,
-    hasTextArraysOnly: true,
   })
   const { sql } = link
   const known = { home: new Set<TenantId>(), forwarded: new Set<TenantId>() }

@@ -36,9 +36,14 @@ export async function breakAndMend(lab: FaultLab, { fault, phase, point, isolati
   const tenants = await system.openTenants('us')
   const clients = [interfaceClient(tenants, 'acme'), httpClient(() => lab.gateway.url, 'acme', system.keyOf('acme'))]
   const load = await startLoadOn(tenants, 'acme', clients, { mayFail: FAULTS_MAY })
-  const before = (await system.control.tenant('acme')).placement!
+  const { id: tenant, placement } = await patiently(() => system.control.tenant('acme'))
+  const before = placement!
   const cluster = before.cluster === 'us-1' ? 'us-2' : 'us-1'
-  const start = () => moves.start({ tenant: 'acme', tier: TIER_OF[isolation], cluster, by: 'test' })
+  const start = () =>
+    patiently(async () => {
+      const [begun] = await moves.list({ tenantId: tenant, open: true })
+      return begun ?? moves.start({ tenant: 'acme', tier: TIER_OF[isolation], cluster, by: 'test' })
+    })
   let armed = phase === 'move' || phase === 'abort' ? lab.arm(point, fault) : null
   let stopped = false
   try {
@@ -67,8 +72,10 @@ export async function breakAndMend(lab: FaultLab, { fault, phase, point, isolati
     const report = await load.stop()
     expect(report.anomalies).toEqual([])
     expect(report.failures).toEqual([])
-    expect(await openFences(system, tenantId)).toEqual([`${home.cluster}/${home.database} ${home.epoch}`])
-    await expectNothingLeft(system, (move.state === 'completed' ? move.from : move.to).placement, tenantId)
+    const open = await patiently(() => openFences(system, tenantId))
+    expect(open).toEqual([`${home.cluster}/${home.database} ${home.epoch}`])
+    const other = (move.state === 'completed' ? move.from : move.to).placement
+    await patiently(() => expectNothingLeft(system, other, tenantId))
     await expectNoBooks(lab, home, tenantId)
     return move
   } finally {
@@ -78,14 +85,15 @@ export async function breakAndMend(lab: FaultLab, { fault, phase, point, isolati
   }
 }
 
-/** The control database may be the one that died. */
+/** The control database may be the one that died, and our own connections to a server be those that were ended. */
 async function patiently<T>(work: () => Promise<T>): Promise<T> {
   const until = performance.now() + WITHIN_MS
   for (;;) {
     try {
       return await work()
     } catch (error) {
-      if ((error as { code?: string }).code === 'conflict' || performance.now() > until) throw error
+      const { name, code } = error as { name: string; code?: string }
+      if (name === 'AssertionError' || code === 'conflict' || performance.now() > until) throw error
       await sleep(50)
     }
   }
@@ -96,7 +104,8 @@ async function ended(lab: FaultLab, id: string, isEnd: (move: Move) => boolean):
   for (;;) {
     const move = await patiently(() => lab.system.control.moves.get(id))
     if (isEnd(move)) return move
-    if (performance.now() > until) throw new Error(`the move is still ${move.state}: ${move.reason}`)
+    if (performance.now() > until)
+      throw new Error(`the move is still ${move.state}: ${move.reason}, ${JSON.stringify(move.progress)}`)
     await sleep(30)
   }
 }

@@ -107,7 +107,7 @@ test('the exit code says what kind of failure it was, and the error what to do',
     ['tenants frob', 2, /unknown command/],
     ['tenants lst', 2, /Did you mean list/],
     ['serve', 2, /--region <name>/],
-    ['serve --region us', 2, /INNKEEPER_US_KEY: is not set[\s\S]*INNKEEPER_US_1_URL: is not set/],
+    ['serve --region us', 2, /(?=[\s\S]*INNKEEPER_US_KEY: is not set)[\s\S]*INNKEEPER_US_1_URL: is not set/],
     ['control', 2, /INNKEEPER_CONTROL_URL: is not set/],
     ['serve --region us --config /nowhere', 1, /\/nowhere is not there[\s\S]*hint:.*init/],
   ] as const

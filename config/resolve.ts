@@ -5,7 +5,7 @@ import { type Read, reader } from './read.ts'
 import { keyBytes, type RegionKeys, readKeys } from './region-keys.ts'
 import { residencyFaults } from './residency.ts'
 import { configShape, type JwtConfig, type ParsedConfig } from './shape.ts'
-import { type ReadPem, readIdentity, readPem, type TlsIdentity, type TlsSettings } from './tls.ts'
+import { type ReadPem, readIdentity, readPem, type TlsIdentity, type TlsSettings, tlsFaults } from './tls.ts'
 
 /** Which process is being configured: it decides which credentials are read at all. */
 export type ProcessRole = { readonly kind: 'gateway'; readonly region: string } | { readonly kind: 'control' }
@@ -237,7 +237,7 @@ function crossChecks(raw: ParsedConfig, role: ProcessRole): ConfigFault[] {
       faults.push({ where: `tiers.${tier}.away`, what: `"forward" needs regions.${unpeered[0]}.peering` })
     }
   }
-  faults.push(...residencyFaults(raw), ...sharedSecrets(raw))
+  faults.push(...residencyFaults(raw), ...sharedSecrets(raw), ...tlsFaults(raw))
   if (raw.control.region !== undefined && !Object.hasOwn(raw.regions, raw.control.region)) {
     faults.push({ where: 'control.region', what: `"${raw.control.region}" is not a region` })
   }

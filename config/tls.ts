@@ -1,5 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import type { ConfigFault } from './resolve.ts'
+import type { ParsedConfig } from './shape.ts'
 
 /** How a link to a server is protected. */
 export interface TlsSettings {
@@ -44,4 +46,26 @@ export function readIdentity(
   const cert = pem(`${where}.certFile`, files.certFile)
   const key = pem(`${where}.keyFile`, files.keyFile, 'key')
   return cert === null || key === null ? null : { cert, key }
+}
+
+/** Who names an authority means a link that is verified: one that stays in clear would be a surprise. */
+export function tlsFaults({ control, regions, jwt, telemetry }: ParsedConfig): ConfigFault[] {
+  const faults: ConfigFault[] = []
+  const check = (where: string, caFile: string | undefined, isVerified: boolean, fix: string) => {
+    if (caFile !== undefined && !isVerified) faults.push({ where, what: `has no effect on a link in clear; ${fix}` })
+  }
+  const isHttps = (url: string | undefined) => url?.startsWith('https:') === true
+  const setTls = "set tls: 'verify-full'"
+  check('control.caFile', control.caFile, control.tls === 'verify-full', setTls)
+  for (const [name, { clusters, peerUrl, url, peerCaFile }] of Object.entries(regions)) {
+    check(`regions.${name}.peerCaFile`, peerCaFile, isHttps(peerUrl ?? url), 'write peerUrl with https:')
+    for (const [cluster, { caFile, tls }] of Object.entries(clusters)) {
+      check(`regions.${name}.clusters.${cluster}.caFile`, caFile, tls === 'verify-full', setTls)
+    }
+  }
+  for (const [i, { caFile, jwksUrl }] of jwt.entries()) {
+    check(`jwt.${i}.caFile`, caFile, isHttps(jwksUrl), 'write jwksUrl with https:')
+  }
+  check('telemetry.caFile', telemetry.caFile, isHttps(telemetry.otlpUrl), 'write otlpUrl with https:')
+  return faults
 }

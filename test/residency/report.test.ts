@@ -9,6 +9,7 @@ import { startTestAdmin, type TestAdmin } from '../support/admin.ts'
 import { runCli } from '../support/cli.ts'
 import { startTestSystem, type TestSystem } from '../support/system.ts'
 import { temporaryFolder } from '../support/temporary.ts'
+import { reconfigured } from './support.ts'
 
 let system: TestSystem
 let admin: TestAdmin
@@ -88,6 +89,19 @@ test('every room that a move filled, left and emptied is in it, and what is outs
   expect(found.outside.length).toBeGreaterThan(0)
   expect(found.outside.every((o) => o.region === 'us' && o.until !== null)).toBe(true)
   expect(found.moves.map((m) => m.state)).toEqual(['rolled_back', 'completed'])
+})
+
+test('a backup that is kept where the tenant may not be is outside of what it is kept to', async () => {
+  const backed = await reconfigured(system, (input) => {
+    const eu = input.regions.eu!
+    const backups = ['eu', 'us'].map((region) => ({ region, retentionDays: 30 }))
+    const clusters = { 'eu-1': { ...eu.clusters['eu-1']!, backups } }
+    return { ...input, regions: { ...input.regions, eu: { ...eu, clusters } } }
+  })
+  const { document } = await backed.residencyReport('acme')
+  await backed.close()
+  expect(document.outside).toContainEqual({ what: 'backups of eu-1', region: 'us', from: null, until: null })
+  expect(document.outside).not.toContainEqual(expect.objectContaining({ what: 'backups of eu-1', region: 'eu' }))
 })
 
 test('gateways that served it, and those that its requests passed through, are in it', async () => {

@@ -6,7 +6,6 @@ import type { TenantRecord } from '../../control/tenant-store.ts'
 import type { KeyAdmin } from '../../keys/admin.ts'
 import type { Move } from '../../move/types.ts'
 import { withAdmin } from '../../pg/admin.ts'
-import { keyRing } from '../../ring/key-ring.ts'
 import { REGION_DATABASE } from '../../rooms/naming.ts'
 import { residencyOf } from '../policy.ts'
 import type { Scan } from '../scan/found.ts'
@@ -46,6 +45,7 @@ async function reportOf(deps: ReportDeps, tenant: TenantRecord): Promise<Residen
   const rooms = staysOf(await homesOf(sql, id), moves)
   const keys = await keysOf(deps, tenant)
   const gateways = await gatewaysOf(sql, id)
+  const backups = backupsOf(config, new Set(rooms.map((r) => r.cluster)))
   const scan = await deps.scan()
   const head = await audit.head()
   const residency = residencyOf(config, tenant)
@@ -60,7 +60,7 @@ async function reportOf(deps: ReportDeps, tenant: TenantRecord): Promise<Residen
     tables: await tablesOf(config, tenant),
     keys,
     caches: cachesOf(config, tenant),
-    backups: backupsOf(config, new Set(rooms.map((r) => r.cluster))),
+    backups,
     gateways,
     moves: moves.map(moveLine),
     changes: [...changes, ...created]
@@ -74,7 +74,8 @@ async function reportOf(deps: ReportDeps, tenant: TenantRecord): Promise<Residen
     },
     controlPlane: { region: config.controlRegion },
     auditHead: `${head.seq}:${head.hash}`,
-    outside: residency === null ? [] : outsideOf(residency.regions, residency.transit, { rooms, keys, gateways }),
+    outside:
+      residency === null ? [] : outsideOf(residency.regions, residency.transit, { rooms, keys, backups, gateways }),
   }
 }
 
@@ -114,12 +115,8 @@ async function keysOf({ config, keysOf }: ReportDeps, tenant: TenantRecord): Pro
     if (keys.length > 0)
       places.push({ region: name, where, what: `${keys.length} API keys as hashes, ${good} of them good` })
     if (name !== tenant.region) continue
-    const { currentId } = keyRing(name, secrets.keyRing)
-    places.push({
-      region: name,
-      where: 'processes of the region',
-      what: `key ring of ${name}, which seals with ${currentId}`,
-    })
+    // Which key of it is in use only the region's own processes know: the control plane is not given the ring.
+    places.push({ region: name, where: 'processes of the region', what: `key ring of ${name}` })
   }
   return places
 }

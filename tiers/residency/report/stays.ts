@@ -1,5 +1,5 @@
 import type { Move } from '../../move/types.ts'
-import type { GatewayStay, KeyPlace, MoveLine, Outside, RoomStay } from './document.ts'
+import type { BackupPlace, GatewayStay, KeyPlace, MoveLine, Outside, RoomStay } from './document.ts'
 
 /** A row of the directory's history. */
 export interface HomeRow {
@@ -82,6 +82,7 @@ export function outsideOf(
   places: {
     readonly rooms: readonly RoomStay[]
     readonly keys: readonly KeyPlace[]
+    readonly backups: readonly BackupPlace[]
     readonly gateways: readonly GatewayStay[]
   },
 ): Outside[] {
@@ -96,6 +97,9 @@ export function outsideOf(
     ...places.keys
       .filter(isOut)
       .map((k) => ({ what: `${k.what} in ${k.where}`, region: k.region, from: null, until: null })),
+    ...places.backups
+      .filter(isOut)
+      .map((b) => ({ what: `backups of ${b.of}`, region: b.region, from: null, until: null })),
     ...places.gateways
       .filter((g) => isOut(g) && !(transit && g.how === 'forwarded'))
       .map((g) => ({

@@ -119,6 +119,10 @@ test('a backup or an export is refused where it would be kept elsewhere, or for 
   await expect(kept.createTenant({ slug: 'wayne', tier: 'free', region: 'eu', profile: 'gdpr' })).rejects.toMatchObject(
     violation(/backups of cluster eu-1: would be in us.*365 days/),
   )
+  // A pin without a profile says as well where the data may be.
+  await expect(kept.createTenant({ slug: 'wayne', tier: 'free', region: 'eu', pinned: ['eu'] })).rejects.toMatchObject(
+    violation(/^backups of cluster eu-1: would be in us; its data may be in eu only$/),
+  )
   await kept.close()
 })
 

@@ -1,4 +1,4 @@
-import type { ClusterConfig, Config } from '../../config/index.ts'
+import type { ClusterConfig, Config, ResidencyProfile } from '../../config/index.ts'
 import { InnkeeperError } from '../errors.ts'
 import type { AwayPolicy, Tenant } from '../types.ts'
 import { allowsIsolation, allowsTier, type Kept, type Residency, residencyOf } from './policy.ts'
@@ -27,19 +27,9 @@ export function residencyFaults(config: Config, tenant: Subject, home: WouldLive
   const residency = residencyOf(config, tenant)
   if (residency === null) return []
   const faults = unknownProfile(residency)
-  const { profile } = residency
   if (!residency.regions.has(home.region)) faults.push(outside(residency, `region ${home.region}`, home.region))
-  if (profile === null) return faults
-  const isolation = Object.hasOwn(config.tiers, home.tier) ? config.tiers[home.tier]!.isolation : null
-  if (!allowsTier(profile, home.tier)) {
-    faults.push(fault(`tier ${home.tier}`, `its profile ${residency.name} allows ${profile.tiers!.join(', ')}`))
-  }
-  if (isolation === null || !allowsIsolation(profile, isolation)) {
-    const wanted = profile.isolation?.join(', ') ?? 'known tiers only'
-    faults.push(
-      fault(`tier ${home.tier}`, `is of model ${isolation}, and its profile ${residency.name} asks for ${wanted}`),
-    )
-  }
+  if (residency.profile !== null) faults.push(...tierFaults(config, residency, residency.profile, home.tier))
+  // A pin alone says as well where backups may be.
   if (home.cluster !== null) {
     const cluster = config.regions.get(home.region)?.secrets?.clusters.get(home.cluster)
     faults.push(
@@ -51,20 +41,32 @@ export function residencyFaults(config: Config, tenant: Subject, home: WouldLive
   return faults
 }
 
-/** What a server lacks that the profile asks for. */
+function tierFaults(config: Config, { name }: Residency, profile: ResidencyProfile, tier: string): ResidencyFault[] {
+  const faults: ResidencyFault[] = []
+  const isolation = Object.hasOwn(config.tiers, tier) ? config.tiers[tier]!.isolation : null
+  if (!allowsTier(profile, tier)) {
+    faults.push(fault(`tier ${tier}`, `its profile ${name} allows ${profile.tiers!.join(', ')}`))
+  }
+  if (isolation === null || !allowsIsolation(profile, isolation)) {
+    const wanted = profile.isolation?.join(', ') ?? 'known tiers only'
+    faults.push(fault(`tier ${tier}`, `is of model ${isolation}, and its profile ${name} asks for ${wanted}`))
+  }
+  return faults
+}
+
+/** What a server lacks that the profile asks for, and backups of it that are kept elsewhere. */
 export function clusterFaults(residency: Residency, cluster: ClusterConfig): ResidencyFault[] {
   const { profile, name } = residency
-  if (profile === null) return []
   const object = `cluster ${cluster.name}`
   const faults: ResidencyFault[] = []
-  if (profile.encryption === 'required' && cluster.tls !== 'verify-full') {
+  if (profile?.encryption === 'required' && cluster.tls !== 'verify-full') {
     faults.push({
       object,
       fault: `profile ${name} asks for encryption, and its tls is off`,
       fix: 'Set tls: verify-full.',
     })
   }
-  if (profile.encryption === 'required' && !cluster.storageEncrypted) {
+  if (profile?.encryption === 'required' && !cluster.storageEncrypted) {
     faults.push({
       object,
       fault: `profile ${name} asks for encryption, and its storage is not stated to be encrypted`,

@@ -50,6 +50,13 @@ test('what other regions do with a tenant is said when it is made, and changed',
   expect(await run('tenants offboard wayne --yes')).toMatchObject({ code: 0 })
 })
 
+test('what a tenant is kept to is said when it is made, and changed for a reason', async () => {
+  expect((await run('tenants create kept --region us --tier free --pin us')).out).toMatch(/^pinned +us$/m)
+  expect(await run('residency set kept --pin any')).toMatchObject({ code: 2, err: expect.stringContaining('--reason') })
+  expect((await run('residency set kept --pin any --reason over --json')).out).toContain('"pinned": null')
+  expect((await run('residency set kept --profile nonsense --reason x')).code).toBe(2)
+})
+
 test('a key made by the command is all that it writes, and is revoked by its id', async () => {
   const made = await run('keys create acme --name script --scope read --days 3')
   expect(made.out).toMatch(/^ink_[0-9a-f]{32}_[\w-]{43}\n$/)

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { ConfigError } from '../../config/index.ts'
 import demo from '../../config/innkeeper.config.ts'
 import { parseConfig, resolveConfig } from '../../config/resolve.ts'
+import { DEMO_TENANTS } from '../../gateway/dev/demo/tenants.ts'
 import { awayPolicyOf, residencyOf } from '../../tiers/residency/policy.ts'
 
 const faultsOf = (change: object, control: object = {}) => {
@@ -43,6 +44,12 @@ test('every fault of every profile is reported at once, by its place', () => {
 
 const { residency, regions, tiers } = parseConfig(demo)
 const config = { residency, tiers, regions: new Map(Object.keys(regions).map((name) => [name, {} as never])) }
+
+test('the demo has a tenant that is kept to its region, and it keeps it', () => {
+  const kept = DEMO_TENANTS.filter((t) => t.profile !== undefined)
+  expect(kept).toMatchObject([{ slug: 'umbrella', region: 'eu', profile: 'gdpr' }])
+  expect(residencyOf(config, { profile: 'gdpr' })!.regions).toEqual(new Set(['eu']))
+})
 
 test('a tenant’s regions are what its profile and its pin both allow, and none for a profile that is not known', () => {
   const regionsOf = (profile: string | null, pinned: string[] | null) => [

@@ -165,10 +165,13 @@ function showPlan({ terminal }: Cli, plan: PlanView): void {
     return
   }
   terminal.out(`${placeOf(plan.from)} -> ${placeOf(plan.to)}`)
-  if (plan.kind === 'limits') {
-    terminal.out('The same model and place: only limits change, at once.')
-    return
-  }
+  if (plan.kind === 'limits') terminal.out('The same model and place: only limits change, at once.')
+  else showRows(terminal, plan)
+  for (const { object, fault, fix } of plan.refusals)
+    terminal.err(`${terminal.paint('red', 'stops it')} ${object}: ${fault}. ${fix}`)
+}
+
+function showRows(terminal: Cli['terminal'], plan: PlanView): void {
   terminal.out(
     table(
       terminal,
@@ -179,6 +182,4 @@ function showPlan({ terminal }: Cli, plan: PlanView): void {
   terminal.out(`${plan.rows} rows, about ${plan.bytes} bytes, about ${plan.etaS} s`)
   for (const note of plan.notes) terminal.out(note)
   if (!plan.wayBack) terminal.out('Residency forbids the old home: there is no rollback, only another move.')
-  for (const { object, fault, fix } of plan.refusals)
-    terminal.err(`${terminal.paint('red', 'stops it')} ${object}: ${fault}. ${fix}`)
 }

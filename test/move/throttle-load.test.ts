@@ -12,6 +12,7 @@ let system: TestSystem
 beforeAll(async () => {
   system = await startTwoClusters([{ slug: 'acme', tier: 'free', region: 'us' }], {
     moveSettings: { unpacedMs: 0, watchPassMs: 200 },
+    settings: { fsync: 'on', synchronous_commit: 'on', commit_siblings: 0 },
   })
   const session = (await system.openTenants('us')).session('acme')
   await session.execute({
@@ -21,16 +22,25 @@ beforeAll(async () => {
 })
 afterAll(() => system?.close())
 
-/** A neighbour on the server of cluster us-1 who writes as much as it takes. */
+/**
+ * A neighbour on the server of cluster us-1 who writes as much as it takes, on a disk that has become slow: each commit waits
+ * for it, whoever else uses the machine.
+ */
 async function startNeighbour() {
-  const sql = postgres(system.servers.get('us')!.server.url('postgres'), { max: 6 })
+  const sql = postgres(system.servers.get('us')!.server.url('postgres'), { max: 3, onnotice: () => {} })
+  const disk = async (delayUs: number) => {
+    await sql.unsafe(`alter system set commit_delay = ${delayUs}`)
+    await sql`select pg_reload_conf()`
+  }
   await sql`create table noise (id bigint generated always as identity primary key, text text)`
   let stopped = false
-  const all = Array.from({ length: 6 }, async () => {
-    while (!stopped) await sql`insert into noise (text) select md5(i::text) from generate_series(1, 20000) i`
+  const all = Array.from({ length: 2 }, async () => {
+    while (!stopped) await sql`insert into noise (text) select md5(i::text) from generate_series(1, 5000) i`
   })
+  await disk(100_000)
   return async () => {
     stopped = true
+    await disk(0)
     await Promise.all(all)
     await sql.end()
   }
@@ -42,7 +52,7 @@ test('a copy is held back while its neighbours suffer, says so, and goes on at i
   let chunks = 0
   const held: number[] = []
   const runner = moves.run(async (point, { pacer, move }: MoveContext) => {
-    if (point !== 'chunk' || ++chunks < 6 || held.length > 0) return
+    if (point !== 'chunk' || ++chunks < 3 || held.length > 0) return
     held.push(pacer.heldBack())
     const stop = await startNeighbour()
     await waitUntil('the copy to be held back', () => pacer.heldBack() > 0.8, HUNG_MS)

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { awayShape } from '../../config/shape.ts'
+import { OPERATOR_NAME } from '../../tiers/operators/operators.ts'
 import { ROLES } from '../../tiers/operators/roles.ts'
 import { isSlug } from '../../tiers/slug.ts'
 
@@ -117,9 +118,7 @@ export const moveQuery = z.strictObject({
 const day = z.iso.datetime({ offset: true }).refine((at) => Date.parse(at) > Date.now(), 'lies in the past')
 
 export const newOperator = z.strictObject({
-  name: z
-    .string()
-    .regex(/^[a-z][a-z0-9._@-]{0,62}$/, 'use a lower-case letter, then up to 62 letters, digits or . _ @ -'),
+  name: z.string().regex(OPERATOR_NAME, 'use a lower-case letter, then up to 62 letters, digits or . _ @ -'),
   role: z.enum(ROLES),
   expiresAt: day.nullable().default(null),
   reason: reason.optional(),
@@ -127,8 +126,8 @@ export const newOperator = z.strictObject({
 
 export const auditQuery = z.strictObject({
   tenant: z.string().optional().describe('a slug or an id'),
-  actor: z.string().optional(),
-  action: z.string().optional().describe('such as tenant.move'),
+  actor: z.string().refine(hasNoNul, NO_NUL).optional(),
+  action: z.string().refine(hasNoNul, NO_NUL).optional().describe('such as tenant.move'),
   before: z.coerce.number().int().min(1).optional().describe('the `next` of the page before: the newest come first'),
   limit: z.coerce.number().int().min(1).max(500).default(100),
 })

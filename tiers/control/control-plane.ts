@@ -31,7 +31,7 @@ import { createRoomMaker, type RoomMaker } from '../rooms/maker.ts'
 import { REGION_DATABASE, roomFor } from '../rooms/naming.ts'
 import { isSlug } from '../slug.ts'
 import { appLogin } from '../tenancy/roles.ts'
-import type { AwayPolicy, TenantId } from '../types.ts'
+import { type AwayPolicy, isTenantId, type TenantId } from '../types.ts'
 import { assertCurrentClusters, lastEpoch } from './epochs.ts'
 import { type FleetMigration, type MigrateOptions, type MigrationProgress, migrateFleet } from './fleet.ts'
 import { type Incarnation, newIncarnation } from './incarnation.ts'
@@ -176,7 +176,8 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
     })
   }
   const tenant = async (slugOrId: string) => {
-    const found = await store.get(slugOrId)
+    // The database is not asked about what can be neither: some of it, such as a NUL, it could not even read.
+    const found = isSlug(slugOrId) || isTenantId(slugOrId) ? await store.get(slugOrId) : null
     if (found !== null) return found
     throw new InnkeeperError('tenant_not_found', `There is no tenant "${slugOrId}"`)
   }

@@ -30,6 +30,8 @@ export interface Operators {
 
 /** By its beginning a token that was left somewhere is known for what it is. */
 export const TOKEN_PREFIX = 'inkop_'
+/** As the table has it too. */
+export const OPERATOR_NAME = /^[a-z][a-z0-9._@-]{0,62}$/
 /** Names that stand in the audit log for something else. */
 const RESERVED = ['admin', 'program', 'configuration']
 
@@ -54,10 +56,11 @@ export function operatorStore(sql: postgres.Sql): Operators {
     },
     list: async () => sql<Operator[]>`select ${columns} from operators order by name, created_at`,
     async revoke(name, by) {
+      if (!OPERATOR_NAME.test(name)) throw unknown(name)
       return sql.begin(async (tx) => {
         const [gone] = await tx<Operator[]>`
           update operators set revoked_at = now() where name = ${name} and revoked_at is null returning ${columns}`
-        if (gone === undefined) throw new InnkeeperError('not_found', `There is no operator "${name}"`)
+        if (gone === undefined) throw unknown(name)
         await append(tx, { action: 'operator.revoke', by, before: { id: gone.id, name, role: gone.role } })
         return gone
       })
@@ -72,6 +75,12 @@ export function operatorStore(sql: postgres.Sql): Operators {
 }
 
 const hashOf = (token: string) => createHash('sha256').update(token).digest()
+
+function unknown(name: string): InnkeeperError {
+  return new InnkeeperError('not_found', `There is no operator "${name}"`, {
+    hint: 'Those there are: innkeeper operators list.',
+  })
+}
 
 function taken(name: string): InnkeeperError {
   return new InnkeeperError('conflict', `The name "${name}" is taken`, { field: 'name' })

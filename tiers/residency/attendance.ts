@@ -25,9 +25,12 @@ export interface AttendanceOptions {
   readonly version: string
   readonly observer?: TiersObserver
   readonly everyMs?: number
+  /** What one writing may take. */
+  readonly answerMs?: number
 }
 
 const EVERY_MS = 30_000
+const ANSWER_MS = 10_000
 /** How exact the last time is. */
 const HOUR_MS = 3_600_000
 /** In one statement. */
@@ -35,7 +38,7 @@ const BATCH = 5_000
 
 /** Nothing waits for it, and without the control database it waits: no request depends on being written down. */
 export function openAttendance(options: AttendanceOptions): Attendance {
-  const { server, region, version, observer = NO_OBSERVER, everyMs = EVERY_MS } = options
+  const { server, region, version, observer = NO_OBSERVER, everyMs = EVERY_MS, answerMs = ANSWER_MS } = options
   const id = randomUUID()
   const link = openLink(server, {
     applicationName: 'innkeeper-attendance',
@@ -67,7 +70,11 @@ export function openAttendance(options: AttendanceOptions): Attendance {
     for (const set of Object.values(known)) set.clear()
   }
   const flush = () => {
-    writing ??= write(false).finally(() => {
+    if (writing !== null) return writing
+    // A connection that nobody answers on any more would be waited for as long as TCP does.
+    const late = setTimeout(() => link.renew(), answerMs).unref()
+    writing = write(false).finally(() => {
+      clearTimeout(late)
       writing = null
     })
     return writing
@@ -85,8 +92,8 @@ export function openAttendance(options: AttendanceOptions): Attendance {
     flush,
     async close() {
       clearInterval(timer)
-      await writing
-      await Promise.race([write(true), new Promise((resolve) => setTimeout(resolve, 1_000).unref())])
+      const last = (writing ?? Promise.resolve()).then(() => write(true))
+      await Promise.race([last, new Promise((resolve) => setTimeout(resolve, 1_000))])
       await link.close(0)
     },
   }

@@ -13,19 +13,10 @@ import { createMoves, type Moves } from '../move/moves.ts'
 import { type Operators, operatorStore } from '../operators/operators.ts'
 import { openLink } from '../pg/link.ts'
 import { quoteIdent } from '../quote.ts'
-import {
-  assertResidency,
-  awayFaults,
-  type ResidencyFault,
-  residencyFaults,
-  sessionFaults,
-} from '../residency/faults.ts'
+import { assertResidency, awayFaults, residencyFaults } from '../residency/faults.ts'
 import { residencyOf } from '../residency/policy.ts'
 import { assertProfile, syncProfiles } from '../residency/profiles.ts'
-import type { SignedReport } from '../residency/report/document.ts'
-import { residencyReport } from '../residency/report/report.ts'
-import type { KnownRoom, Scan } from '../residency/scan/found.ts'
-import { scanResidency } from '../residency/scan/survey.ts'
+
 import { ticketKey } from '../room/keys.ts'
 import { createRoomMaker, type RoomMaker } from '../rooms/maker.ts'
 import { REGION_DATABASE, roomFor } from '../rooms/naming.ts'
@@ -36,6 +27,7 @@ import { assertCurrentClusters, lastEpoch } from './epochs.ts'
 import { type FleetMigration, type MigrateOptions, type MigrationProgress, migrateFleet } from './fleet.ts'
 import { type Incarnation, newIncarnation } from './incarnation.ts'
 import { chooseCluster, regionNamed, requirePeering, tierNamed } from './place.ts'
+import { type ResidencyControl, residencyControl } from './residency.ts'
 import { type TenantFilter, type TenantRecord, type TenantStore, tenantStore } from './tenant-store.ts'
 
 export interface ControlPlaneOptions {
@@ -62,23 +54,11 @@ export interface CreateTenant {
   readonly domains?: readonly string[] | undefined
 }
 
-export interface Violation {
-  readonly tenant: string
-  readonly faults: readonly ResidencyFault[]
-}
-
-export interface KeptTo {
-  /** Of the configuration; null for none, as it is where left out. */
-  readonly profile?: string | null | undefined
-  /** Regions; null for all that the profile allows, as they are where left out. */
-  readonly pinned?: readonly string[] | null | undefined
-}
-
 /**
  * Everything that writes the directory or makes rooms. It needs the credentials of all regions; gateways have none of it.
  * Whatever changes something takes who wants it, for the audit log.
  */
-export interface ControlPlane {
+export interface ControlPlane extends ResidencyControl {
   readonly store: TenantStore
   readonly audit: AuditLog
   readonly operators: Operators
@@ -103,18 +83,6 @@ export interface ControlPlane {
   setTier(slugOrId: string, tier: string, by?: By): Promise<TenantRecord>
   /** @param away null for what its tier says @throws InnkeeperError `residency_violation` */
   setAway(slugOrId: string, away: AwayPolicy | null, by?: By): Promise<TenantRecord>
-  /**
-   * Says what a tenant is kept to, from now on. It has to keep it already: a tenant that lives elsewhere is moved first.
-   * @throws InnkeeperError `residency_violation` with everything that breaks it
-   */
-  setResidency(slugOrId: string, kept: KeptTo, by?: By): Promise<TenantRecord>
-  /**
-   * Asked before an operator sees rows of a tenant.
-   * @throws InnkeeperError `residency_violation`
-   */
-  assertSession(tenant: TenantRecord, reason: string | null): void
-  /** Whether its profile asks for operators who look at it to be written down; so does one that is not known. */
-  isAccessAudited(tenant: TenantRecord): boolean
   /** Refuses the tenant's requests for good and removes its room with all that is in it. */
   offboard(slugOrId: string, by?: By): Promise<TenantRecord>
   keysOf(region: string): KeyAdmin
@@ -130,12 +98,6 @@ export interface ControlPlane {
   /** The highest epoch that was given out. */
   lastEpoch(): Promise<number>
   makerOf(cluster: string): RoomMaker
-  /** Looks through every cluster and key store for what is of tenants that do not belong there. */
-  scanResidency(): Promise<Scan>
-  /** Where everything of a tenant's is and was, signed; and written down that it was asked for. */
-  residencyReport(slugOrId: string, by?: By): Promise<SignedReport>
-  /** Tenants whose home breaks what they are kept to: the configuration or their servers have changed. */
-  residencyViolations(): Promise<Violation[]>
   close(): Promise<void>
 }
 
@@ -219,26 +181,8 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
     ...(options.moveSettings === undefined ? {} : { settings: options.moveSettings }),
   })
 
-  const everyTenant = async () => {
-    const all: TenantRecord[] = []
-    for (;;) {
-      const page = await store.list({ limit: 500, after: all.at(-1)?.slug })
-      all.push(...page)
-      if (page.length < 500) return all
-    }
-  }
-  const knownRooms = async (): Promise<KnownRoom[]> => {
-    const open = await moves.list({ open: true, limit: 10_000 })
-    const homes = (await everyTenant()).map(({ id, region, placement }) => ({ id, region, placement }))
-    const ends = open.flatMap(({ tenantId: id, from, to }) => [from, to].map((home) => ({ id, ...home })))
-    return [...homes, ...ends].flatMap(({ id, region, placement }) => {
-      if (placement === null) return []
-      const { cluster, database, schema } = placement
-      return [{ tenant: id, region, cluster, database, schema }]
-    })
-  }
-
   return {
+    ...residencyControl({ config, sql: records.sql, store, audit, moves, tenant, keysOf }),
     store,
     audit,
     operators: operatorStore(records.sql),
@@ -337,31 +281,6 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
         return tenant(id)
       })
     },
-    async setResidency(slugOrId, change, by = BY_PROGRAM) {
-      assertProfile(config, change)
-      const { id } = await tenant(slugOrId)
-      return store.exclusively(id, async () => {
-        const now = await tenant(id)
-        const { profile = now.profile ?? null, pinned = now.pinned ?? null } = change
-        const kept = { slug: now.slug, profile, pinned: pinned && [...new Set(pinned)] }
-        const homes = [{ tier: now.tier, region: now.region, cluster: now.placement?.cluster ?? null }]
-        // A move that has not ended has a room at both ends, and what is in it counts.
-        for (const { from, to } of await moves.list({ tenantId: id, open: true })) {
-          homes.push(...[from, to].map((h) => ({ tier: now.tier, region: h.region, cluster: h.placement.cluster })))
-        }
-        const faults = homes.flatMap((home) =>
-          residencyFaults(config, kept, home).map((f) => ({ ...f, fix: MOVE_FIRST })),
-        )
-        assertResidency(kept, 'The residency', [...faults, ...awayFaults(config, kept, now.away ?? null)])
-        await store.setResidency(id, kept, { action: 'tenant.residency', by })
-        return tenant(id)
-      })
-    },
-    isAccessAudited(now) {
-      const residency = residencyOf(config, now)
-      return residency !== null && residency.name !== null && residency.profile?.audit !== 'changes'
-    },
-    assertSession: (now, reason) => assertResidency(now, 'A support session', sessionFaults(config, now, reason)),
     async offboard(slugOrId, by = BY_PROGRAM) {
       const { id } = await tenant(slugOrId)
       return store.exclusively(id, async () => {
@@ -392,25 +311,6 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
         return { ...done, completedMoves }
       })
     },
-    async residencyReport(slugOrId, by = BY_PROGRAM) {
-      const now = await tenant(slugOrId)
-      await audit.append({ action: 'residency.report', by, tenant: now })
-      const movesOf = ({ id }: TenantRecord) => moves.list({ tenantId: id, limit: 10_000 })
-      const scan = () => scanResidency({ config, rooms: knownRooms, keysOf })
-      return residencyReport({ config, sql: records.sql, audit, keysOf, moves: movesOf, scan }, now)
-    },
-    scanResidency: () => scanResidency({ config, rooms: knownRooms, keysOf }),
-    async residencyViolations() {
-      const violations: Violation[] = []
-      for (const one of await everyTenant()) {
-        if (one.placement === null) continue
-        const { tier, region, placement, away = null } = one
-        const home = { tier, region, cluster: placement.cluster }
-        const faults = [...residencyFaults(config, one, home), ...awayFaults(config, one, away)]
-        if (faults.length > 0) violations.push({ tenant: one.slug, faults })
-      }
-      return violations
-    },
     async recover() {
       // A copy restored from a backup knows tenants as half made that have long been whole, or elsewhere.
       try {
@@ -430,8 +330,6 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
     },
   }
 }
-
-const MOVE_FIRST = 'Move the tenant to where it keeps it, and complete the move; then say so.'
 
 /** A region keeps what is its own on its first cluster. */
 export function homeOf(clusters: ReadonlyMap<string, ClusterConfig>): ClusterConfig {

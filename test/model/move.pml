@@ -42,7 +42,7 @@
 #define epoch_once 6           /* a room is opened at an epoch that never was */
 #define zombie_refused 7       /* a mover that was overtaken at an end changes nothing there */
 #define fence_as_believed 8    /* the fence is at the epoch that the mover thinks */
-#define drained_before_open 9  /* what is opened has everything */
+#define drained_before_open 9  /* what is opened by who may flip has everything */
 #define no_stale_refill 10     /* a cache never keeps an answer older than a change it was told of */
 #define served_at_end 11       /* when the move has ended, the tenant's room is open */
 #define nothing_left 12        /* when the move has ended, nothing of it is left */
@@ -251,7 +251,17 @@ inline reopen(x) {
     check_rooms()
   }
 }
-inline retreat() { shut(1 - src); reopen(src) }
+inline retreat() { reopen(src); shut(1 - src) }
+
+/* The tenant's home is opened as soon as it has been told, whether or not the other end answers; but in no state in which a
+   flip may be on its way. */
+inline make_known() {
+  if
+  :: st == catching_up || st == aborting -> announce(A); reopen(A); announce(B)
+  :: st == rolling_back || st == watching -> announce(B); reopen(B); announce(A)
+  :: else -> announce(A); announce(B)
+  fi
+}
 
 /* A pass: notes and rows in one snapshot at the source; applied and committed at the target; then those notes deleted. */
 inline snapshot() { atomic { join(src); N = notes[src]; S = rows[src] } }
@@ -314,7 +324,9 @@ inline leave_running(what, x, at) {
 inline open_target() {
   atomic {
     join(1 - src);
-    ALWAYS(drained_before_open, rows[A] == rows[B]);
+    /* A mover that was overtaken may open what was not drained, until this end has been told: it cannot flip any more, and
+       nobody enters at an epoch that is not published. */
+    ALWAYS(drained_before_open, rows[A] == rows[B] || generation != gen[me]);
     ALWAYS(epoch_once, e > epoch[A] && e > epoch[B] && e > directory);
     if
     :: epoch[1 - src] <= e -> epoch[1 - src] = e; open[1 - src] = 1;
@@ -341,14 +353,13 @@ end_idle:
     generation++; leased = 1;
     gen[me] = generation; number[me] = generation * 4; st = state
   }
-  announce(A);
-  announce(B);
   /* onTakeover: an attempt that somebody else began is undone. */
   if
   :: st == verifying || st == cutting_over -> transition(catching_up)
   :: st == returning -> transition(rolling_back)
   :: else
   fi;
+  make_known();
 
 again:
   src = (st == watching || st == rolling_back || st == returning);
@@ -555,8 +566,7 @@ in_doubt:
   /* What was left running may still run: from here on it is shut out as a mover that was overtaken is. */
 #ifndef SAME_NUMBER_AGAIN
   number[me]++;
-  announce(A);
-  announce(B);
+  make_known();
 #endif
   goto again;
 

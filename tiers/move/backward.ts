@@ -3,6 +3,7 @@ import type { Flow, MoveContext, Outcome } from './context.ts'
 import { cutOver } from './cutover.ts'
 import { loosen, settle } from './readiness.ts'
 import { retreat } from './retreat.ts'
+import type { MoveRequest } from './types.ts'
 
 /** The states after the flip, and those that lead back. */
 
@@ -45,9 +46,14 @@ export async function watch(ctx: MoveContext): Promise<Outcome> {
 /** Wakes at once when an operator asks for something. */
 async function idle(ctx: MoveContext, ms: number): Promise<void> {
   const until = performance.now() + ms
-  while (performance.now() < until && !ctx.signal.aborted && ctx.asked() === null) {
+  while (performance.now() < until && !ctx.signal.aborted && !isDecision(ctx.asked())) {
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
+}
+
+/** A request to abort may have lost against the flip: it is none any more. */
+function isDecision(asked: MoveRequest | null): boolean {
+  return asked === 'rollback' || asked === 'complete'
 }
 
 export function cutOverBackward(ctx: MoveContext): Promise<Outcome> {

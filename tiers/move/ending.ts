@@ -76,8 +76,8 @@ function leftOf(scan: readonly Look[]) {
 
 /** Nothing was flipped: the source serves, and nothing of the attempt is left. */
 export async function abort(ctx: MoveContext): Promise<Outcome> {
+  await reopenRoom(ctx.source)
   if (await isThere(ctx.makerOf(ctx.target.placement.cluster), ctx.target)) await retreat(ctx)
-  else await reopenRoom(ctx.source)
   await ctx.hook('retreated')
   if (!(await stopCapture(ctx, ctx.source))) return again(ctx)
   await clearRoom(ctx, ctx.target)

@@ -8,6 +8,7 @@ import type { RoomMaker } from '../rooms/maker.ts'
 import { reversed } from './backward.ts'
 import { type RoomSequence, type RoomTable, sequencesOf, tablesOf } from './catalogue.ts'
 import type { MoveContext, MoveHook, MoveSettings, Outcome } from './context.ts'
+import { reopenRoom } from './fence.ts'
 import { Asked } from './forward.ts'
 import type { Gauges } from './gauge.ts'
 import { announce, assertNotRestored, heldBy } from './generation.ts'
@@ -15,7 +16,7 @@ import { openPacer, UNPACED } from './pacer.ts'
 import { keepProgress } from './progress.ts'
 import { retreat } from './retreat.ts'
 import { openSide } from './side.ts'
-import { isBeforeFlip, isFinal, type MoveEvent, next, onTakeover } from './states.ts'
+import { isBeforeFlip, isFinal, type MoveEvent, type MoveState, next, onTakeover } from './states.ts'
 import { STEPS } from './steps.ts'
 import { type Lease, type MoveStore, Overtaken } from './store.ts'
 import type { Move, MoveRequest } from './types.ts'
@@ -150,8 +151,15 @@ export async function runMove(deps: RunDeps, claimed: Move, lease: Lease, pulse:
   const makeKnown = async () => {
     if (isKnown) return
     const held = heldBy(ctx)
-    await announce(deps.makerOf(move.from.placement.cluster), ctx.source, held)
-    await announce(deps.makerOf(move.to.placement.cluster), ctx.target, held)
+    const [atSource, atTarget] = await Promise.allSettled([
+      announce(deps.makerOf(move.from.placement.cluster), ctx.source, held),
+      announce(deps.makerOf(move.to.placement.cluster), ctx.target, held),
+    ])
+    // The tenant waits for no server but its own.
+    const home = homeWhileUndone(move.state)
+    if (home === 'source' && atSource.status === 'fulfilled') await reopenRoom(ctx.source)
+    if (home === 'target' && atTarget.status === 'fulfilled') await reopenRoom(ctx.target)
+    for (const end of [atSource, atTarget]) if (end.status === 'rejected') throw end.reason
     isKnown = true
   }
   // What waits for a server that does not answer fails, as if the connection had been lost, and is tried again.
@@ -171,9 +179,11 @@ export async function runMove(deps: RunDeps, claimed: Move, lease: Lease, pulse:
       throw error
     })
     await ctx.hook('claimed')
-    await makeKnown()
+    // Before the ends are told: from here on no flip of an earlier mover's can be made, so the tenant is at home.
     const undo = onTakeover(move.state)
     if (undo !== null) await go(undo)
+    ctx = { ...ctx, move }
+    await makeKnown()
     while (!isFinal(move.state)) {
       pulse.signal.throwIfAborted()
       if (pulse.asked() === 'abort' && isBeforeFlip(move.state)) {
@@ -227,6 +237,15 @@ export async function runMove(deps: RunDeps, claimed: Move, lease: Lease, pulse:
 /** At once, before the wait: the tenant's requests are parked. */
 async function reopen(ctx: MoveContext): Promise<void> {
   await retreat(ctx.move.state === 'rolling_back' ? reversed(ctx) : ctx)
+}
+
+/**
+ * Where the tenant is at home, in states that may follow an attempt at the cut-over. Null where there was none, and in the
+ * two in which a flip may be on its way: nothing is opened there before a transition has made it impossible.
+ */
+function homeWhileUndone(state: MoveState): 'source' | 'target' | null {
+  if (state === 'catching_up' || state === 'aborting') return 'source'
+  return state === 'rolling_back' || state === 'watching' ? 'target' : null
 }
 
 function isOvertaken(error: unknown): boolean {

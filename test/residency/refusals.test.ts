@@ -148,6 +148,18 @@ test('a tenant has to keep a profile before it is given it', async () => {
   expect(await control.setResidency('acme', { profile: null, pinned: null })).toMatchObject({ profile: null })
 })
 
+test('what is left of an earlier tier counts as long as a move may go back to it', async () => {
+  const { control } = system
+  await control.createTenant({ slug: 'initech', tier: 'free', region: 'us' })
+  const move = await control.moves.start({ tenant: 'initech', tier: 'pro', by: 'test' })
+  await control.moves.reached(move.id, 'watching')
+  // Its rows still stand in the shared tables, among everybody's.
+  await expect(control.setResidency('initech', { profile: 'paid' })).rejects.toMatchObject(violation(/tier free/))
+  await control.moves.complete(move.id)
+  await control.moves.reached(move.id, 'completed')
+  expect(await control.setResidency('initech', { profile: 'paid' })).toMatchObject({ profile: 'paid' })
+})
+
 test('a profile that is not known allows nothing, until it is known again', async () => {
   const without = await reconfigured(system, (i) => withProfiles(i, { paid: PROFILES.paid as never }))
   const umbrella = await without.tenant('umbrella')
@@ -225,4 +237,26 @@ test('where a tenant lived is written down by the directory, and nobody rewrites
   ]) {
     await expect(tampering).rejects.toMatchObject({ code: 'IK051' })
   }
+})
+
+test('after a restore a tenant is not taken for at home where its residency forbids it, and the others are', async () => {
+  const { control } = system
+  for (const slug of ['lost', 'found']) {
+    await control.createTenant({ slug, tier: 'free', region: 'us' })
+    const { placement: before } = await control.tenant(slug)
+    const move = await control.moves.start({ tenant: slug, region: 'eu', by: 'test' })
+    await control.moves.reached(move.id, 'watching')
+    await control.moves.complete(move.id)
+    await control.moves.reached(move.id, 'completed')
+    // As in a backup that is older than the move; and at that time one of them was pinned.
+    await directory`update placements set cluster = ${before!.cluster}, epoch = ${before!.epoch}
+      where tenant_id = (select id from tenants where slug = ${slug})`
+    await directory`update tenants set region = 'us', pinned = ${slug === 'lost' ? ['us'] : null} where slug = ${slug}`
+  }
+  const { adopted, unclear } = await control.newIncarnation()
+  expect(adopted.map((a) => a.tenant)).toEqual(['found'])
+  expect(unclear).toEqual([expect.stringMatching(/^eu-1\/innkeeper_shared\/app .*lost.*pinned to/)])
+  expect(await control.tenant('lost')).toMatchObject({ region: 'us', placement: { cluster: 'us-1' } })
+  await control.setResidency('lost', { pinned: null })
+  expect((await control.newIncarnation()).adopted.map((a) => a.tenant)).toEqual(['lost'])
 })

@@ -67,7 +67,7 @@ export async function newIncarnation(deps: IncarnationDeps): Promise<Incarnation
   const done = await sql.begin(async (tx) => {
     const [row] = await tx<{ number: number }[]>`
       update incarnation set number = greatest(number, ${incarnationOf(mark)}) + 1, since = now() returning number::int`
-    const { adopted, unclear } = await adopt(tx as unknown as postgres.Sql, deps.config, fences)
+    const { adopted, unclear } = await adopt(tx, deps.config, fences)
     const moves = await settleMoves(tx as unknown as postgres.Sql, adopted)
     return { number: row!.number, adopted, moves, unclear }
   })
@@ -101,7 +101,7 @@ async function look(maker: RoomMaker): Promise<Sight> {
 
 type Adopted = Incarnation['adopted'][number] & { readonly id: TenantId }
 
-async function adopt(tx: postgres.Sql, config: Config, fences: readonly Fence[]) {
+async function adopt(tx: postgres.TransactionSql, config: Config, fences: readonly Fence[]) {
   const known = new Map(
     (
       await tx<({ id: TenantId; slug: string; tier: string } & Placement)[]>`
@@ -128,12 +128,35 @@ async function adopt(tx: postgres.Sql, config: Config, fences: readonly Fence[])
     const to = open.placement
     const region = [...config.regions.values()].find((r) => r.secrets?.clusters.has(to.cluster))!.name
     const named = tierFor(config, tier, to.isolation)
-    await tx`update placements set cluster = ${to.cluster}, database = ${to.database}, schema = ${to.schema},
-      isolation = ${to.isolation}, epoch = ${to.epoch} where tenant_id = ${id}`
-    await tx`update tenants set tier = ${named}, region = ${region}, epoch_last = ${to.epoch} where id = ${id}`
+    const refusal = await placed(tx, { id, tier: named, region, placement: to })
+    if (refusal !== null) {
+      unclear.push(`${place(open)} is where ${slug} lives, and that is forbidden: ${refusal}. ${SET_FIRST}`)
+      continue
+    }
     adopted.push({ id, tenant: slug, from, to })
   }
   return { adopted, unclear }
+}
+
+const SET_FIRST =
+  'Correct its residency (innkeeper residency set), then run this again; until then it is served nowhere'
+
+/** @returns why the directory refuses it: the backup may know another residency than the tenant was moved under */
+async function placed(
+  tx: postgres.TransactionSql,
+  { id, tier, region, placement: to }: Pick<Adopted, 'id'> & Home,
+): Promise<string | null> {
+  try {
+    await tx.savepoint(async (point) => {
+      await point`update placements set cluster = ${to.cluster}, database = ${to.database}, schema = ${to.schema},
+        isolation = ${to.isolation}, epoch = ${to.epoch} where tenant_id = ${id}`
+      await point`update tenants set tier = ${tier}, region = ${region}, epoch_last = ${to.epoch} where id = ${id}`
+    })
+    return null
+  } catch (error) {
+    if ((error as { code?: string }).code !== 'IK050') throw error
+    return (error as Error).message
+  }
 }
 
 /** The tier that it has, or the first of the room's model: which one it was bought as, an operator knows. */

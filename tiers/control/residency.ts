@@ -106,7 +106,7 @@ export function residencyControl({
         const homes = [{ tier: now.tier, region: now.region, cluster: now.placement?.cluster ?? null }]
         // A move that has not ended has a room at both ends, and what is in it counts.
         for (const { from, to } of await moves.list({ tenantId: id, open: true })) {
-          homes.push(...[from, to].map((h) => ({ tier: now.tier, region: h.region, cluster: h.placement.cluster })))
+          homes.push(...[from, to].map((h) => ({ tier: h.tier, region: h.region, cluster: h.placement.cluster })))
         }
         const faults = homes.flatMap((home) =>
           residencyFaults(config, kept, home).map((f) => ({ ...f, fix: MOVE_FIRST })),

@@ -26,6 +26,7 @@ test('a sound system has nothing to complain of', async () => {
     'control database',
     'us-1 roles',
     'us-1 clock',
+    'us-1 moves',
     'us-1 fence',
     'us-1 hardening',
     'us key store',

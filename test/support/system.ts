@@ -7,6 +7,7 @@ import { publicKeyOf } from '../../config/x25519.ts'
 import { type ControlPlane, openControlPlane } from '../../tiers/control/control-plane.ts'
 import type { MoveSettings } from '../../tiers/move/context.ts'
 import { type OpenTenants, openTenants } from '../../tiers/open-tenants.ts'
+import { withAdmin } from '../../tiers/pg/admin.ts'
 import { type PostgresVersion, startTestPostgres, type TestPostgres } from './postgres.ts'
 
 export type TestRegion = 'us' | 'eu'
@@ -40,6 +41,8 @@ export interface TestSystemOptions {
   /** Changes the demo's configuration before it is resolved. */
   readonly configure?: (input: ConfigInput) => ConfigInput
   readonly moveSettings?: Partial<MoveSettings>
+  /** `managed`: like those of a hosted server, which may make roles and databases and is no superuser. */
+  readonly adminRole?: 'superuser' | 'managed'
   /** The control database has a server of its own, so that it can fail alone. */
   readonly ownControlServer?: boolean
   /** Of the application; the demo's where left out. */
@@ -97,7 +100,11 @@ export async function startTestSystem(options: TestSystemOptions = {}): Promise<
     for (const step of undo.splice(0).reverse()) await step()
   }
   try {
-    const env = { ...environmentOf(servers, controlServer), ...options.env }
+    const env = {
+      ...environmentOf(servers, controlServer),
+      ...(await adminUrls(servers, options.adminRole)),
+      ...options.env,
+    }
     const own = configure({
       ...input,
       regions: Object.fromEntries(regions.map((r) => [r, input.regions[r]!])),
@@ -155,6 +162,18 @@ export async function startTestSystem(options: TestSystemOptions = {}): Promise<
 function profilesWithin(regions: readonly string[]) {
   const all = Object.entries(input.residency?.profiles ?? {})
   return Object.fromEntries(all.filter(([, profile]) => profile.regions.every((r) => regions.includes(r))))
+}
+
+async function adminUrls(servers: ReadonlyMap<TestRegion, TestPostgres>, role = 'superuser') {
+  const urls: Record<string, string> = {}
+  if (role === 'superuser') return urls
+  for (const [region, { server }] of servers) {
+    await withAdmin(server.url(), null, {}, (sql) =>
+      sql.unsafe(`create role managed_admin login createrole createdb password 'managed-secret'`),
+    )
+    urls[`INNKEEPER_${CLUSTER_OF[region]}_ADMIN_URL`] = server.url('postgres', 'managed_admin', 'managed-secret')
+  }
+  return urls
 }
 
 function environmentOf(

@@ -103,7 +103,7 @@ export async function faultsOf(tx: AdminSql, room: string, references: readonly 
     from own join pg_trigger t on t.tgrelid = own.oid and not t.tgisinternal and t.tgqual is not null
     join pg_depend d on d.classid = 'pg_trigger'::regclass and d.objid = t.oid and d.refclassid = 'pg_proc'::regclass
     join pg_proc p on p.oid = d.refobjid and p.oid <> t.tgfoid and p.provolatile <> 'i'
-    where p.pronamespace <> 'pg_catalog'::regnamespace
+    where p.pronamespace <> 'pg_catalog'::regnamespace and p.oid is distinct from to_regprocedure('tenancy.applying()')
     union all
     select own.relname || '.' || k.conname, 'calls a function that may read tables, inside a cascade with the owner''s rights',
       'Use a trigger, or mark the called function IMMUTABLE if it reads no table.'

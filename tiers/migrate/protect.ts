@@ -4,6 +4,7 @@ import { quoteIdent } from '../quote.ts'
 import { APP_SCHEMA, MOVER, OWNER, TRIGGER } from '../tenancy/roles.ts'
 import { captureChanges } from './capture.ts'
 import { faultsOf } from './faults.ts'
+import { giveWayToMoves } from './give-way.ts'
 
 /**
  * Puts every table of a room behind the door: forced row-level security, the one policy, the grants. It runs at the end
@@ -53,6 +54,7 @@ export async function protectRoom(
     await openToMover(tx, table)
   }
   await captureChanges(tx, room, references)
+  await giveWayToMoves(tx, room)
   // What a check constraint or a generated column calls runs with the rights of whoever writes the row.
   await protectFunctions(tx, room, `${roles}, ${MOVER}`)
   const views = await tx<{ name: string }[]>`
@@ -83,7 +85,7 @@ function quoteLiteral(name: string): string {
 /** A move's rows, and only those, for the role that only movers take on. */
 async function openToMover(tx: AdminSql, table: string): Promise<void> {
   await tx.unsafe(`
-    grant select, insert, delete on ${table} to ${MOVER};
+    grant select, insert, update, delete on ${table} to ${MOVER};
     drop policy if exists innkeeper_mover on ${table};
     create policy innkeeper_mover on ${table} to ${MOVER} using (tenant_id = (select tenancy.moving_tenant()))
       with check (tenant_id = (select tenancy.moving_tenant()))`)

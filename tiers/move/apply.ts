@@ -1,5 +1,8 @@
 import { quoteIdent } from '../quote.ts'
 import type { RoomTable } from './catalogue.ts'
+import { merge } from './merge.ts'
+import type { MoverClient } from './mover-client.ts'
+import { hasWaitingRoom, isConsiderate, pour } from './pool.ts'
 import { AS_MOVER, beginRead, beginWrite, type Side } from './side.ts'
 import { copiedColumns, DIRTY, ensureStaging, KEYS, stageOf } from './staging.ts'
 
@@ -37,10 +40,16 @@ export async function applyPass(
     )
     const touched = tables.filter((t) => noted.some((n) => n.table_name === t.name))
     const notes = noted.reduce((sum, n) => sum + n.notes, 0)
+    const considerate = await isConsiderate(target)
+    const waiting = considerate && (await hasWaitingRoom(to, target))
     let rows = 0
-    if (touched.length > 0) {
+    if (touched.length > 0 || waiting) {
       await to.transaction(beginWrite(target), async () => {
-        rows = await applyNotes(source, target, touched)
+        rows = await bringNoted(source, target, touched)
+        if (waiting) await pour(to, target, tables, touched)
+        else if (considerate) await merge(to, target, tables, touched, (t, keys) => bring(from, source, to, t, keys))
+        else await putIn(to, target, touched)
+        await to.script(`insert into ${DIRTY} select table_name, key from ${KEYS}`)
       })
     }
     await atSnapshot?.()
@@ -49,7 +58,8 @@ export async function applyPass(
   })
 }
 
-async function applyNotes(source: Side, target: Side, touched: readonly RoomTable[]): Promise<number> {
+/** The keys, and the rows that they name in the source's snapshot, into the temporary tables of the target's connection. */
+async function bringNoted(source: Side, target: Side, touched: readonly RoomTable[]): Promise<number> {
   const [from, to] = await Promise.all([source.client(), target.client()])
   let rows = 0
   await from.copyTo(
@@ -58,16 +68,33 @@ async function applyNotes(source: Side, target: Side, touched: readonly RoomTabl
     `copy ${KEYS} (table_name, key) from stdin`,
   )
   for (const table of touched) {
-    const noted = `select distinct key from tenancy.notes where tenant_id = '${source.tenant}' and table_name = ${text(table.name)}`
-    const copied = await from.copyTo(
-      `copy (select ${copiedColumns(table, 't.')} from (${noted}) n cross join lateral ${rowOf(source, table, 'n.key')} t)
-       to stdout (format binary)`,
+    rows += await bringRows(
+      from,
+      source,
       to,
-      `copy ${stageOf(table)} (${copiedColumns(table)}) from stdin (format binary)`,
+      table,
+      `select distinct key from tenancy.notes where tenant_id = '${source.tenant}' and table_name = ${text(table.name)}`,
     )
-    rows += copied.rows
   }
-  // All deletes before all inserts, and one table after the other: the order is nobody's concern without foreign keys.
+  return rows
+}
+
+async function bring(from: MoverClient, source: Side, to: MoverClient, table: RoomTable, keys: readonly unknown[]) {
+  await bringRows(from, source, to, table, `select key from jsonb_array_elements(${text(JSON.stringify(keys))}) j(key)`)
+}
+
+async function bringRows(from: MoverClient, source: Side, to: MoverClient, table: RoomTable, keys: string) {
+  const copied = await from.copyTo(
+    `copy (select ${copiedColumns(table, 't.')} from (${keys}) n cross join lateral ${rowOf(source, table, 'n.key')} t)
+     to stdout (format binary)`,
+    to,
+    `copy ${stageOf(table)} (${copiedColumns(table)}) from stdin (format binary)`,
+  )
+  return copied.rows
+}
+
+/** All deletes before all inserts, and one table after the other: the order is nobody's concern where nothing acts. */
+async function putIn(to: MoverClient, target: Side, touched: readonly RoomTable[]): Promise<void> {
   await to.script(`${AS_MOVER};
     ${touched
       .map(
@@ -82,9 +109,7 @@ async function applyNotes(source: Side, target: Side, touched: readonly RoomTabl
           select ${copiedColumns(t)} from ${stageOf(t)};`,
       )
       .join('\n')}
-    insert into ${DIRTY} select table_name, key from ${KEYS};
     reset role`)
-  return rows
 }
 
 /**

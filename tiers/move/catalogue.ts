@@ -7,6 +7,8 @@ export interface Column {
   readonly type: string
   /** Computed by the server: compared, but not copied. */
   readonly generated: boolean
+  /** GENERATED ALWAYS AS IDENTITY: it can be put in, but never changed. */
+  readonly identityAlways: boolean
 }
 
 export interface RoomTable {
@@ -38,7 +40,7 @@ export async function tablesOf(client: MoverClient, room: string): Promise<RoomT
   const rows = await client.query<Row>(
     `select c.relname as name,
        (select json_agg(json_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod),
-           'generated', a.attgenerated <> '') order by a.attnum)
+           'generated', a.attgenerated <> '', 'identityAlways', a.attidentity = 'a') order by a.attnum)
         from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns,
        (select array_agg(a.attname::text order by k.place) from pg_index i
         cross join unnest(i.indkey::int2[]) with ordinality k(number, place)

@@ -1,7 +1,10 @@
 import { quoteIdent } from '../quote.ts'
+import { OWNER } from '../tenancy/roles.ts'
 import type { MoveContext } from './context.ts'
 import { closeRoom, inBooks } from './fence.ts'
 import { isThere } from './generation.ts'
+import { removeInPool } from './merge.ts'
+import { hasWaitingRoom, isConsiderate, waitingRoom } from './pool.ts'
 import { AS_MOVER, beginWrite, type Side } from './side.ts'
 
 /**
@@ -51,6 +54,10 @@ async function removeSchema(side: Side): Promise<void> {
 
 async function removeRows(side: Side, tables: readonly string[]): Promise<void> {
   const client = await side.client()
+  if (await hasWaitingRoom(client, side)) {
+    await inBooks(side, `set local role ${OWNER}; drop schema ${waitingRoom(side)} cascade; reset role`)
+  }
+  if (await isConsiderate(side)) return removeInPool(side, tables)
   for (const table of tables) {
     await client.transaction(beginWrite(side), () =>
       client.script(`${AS_MOVER}; delete from ${side.table(table)} where tenant_id = '${side.tenant}'; reset role`),

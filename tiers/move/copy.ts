@@ -4,6 +4,7 @@ import type { RoomTable } from './catalogue.ts'
 import { type Chunks, chunksOf, Rewritten } from './chunks.ts'
 import { makeKey } from './make-key.ts'
 import type { MoverClient } from './mover-client.ts'
+import { hasWaitingRoom, waitingTable } from './pool.ts'
 import { AS_MOVER, beginRead, beginWrite, type Side } from './side.ts'
 import { copiedColumns, ensureStaging, stageOf } from './staging.ts'
 
@@ -66,6 +67,13 @@ export interface Ends {
   readonly to: MoverClient
 }
 
+interface Destination {
+  readonly table: RoomTable
+  /** Where its rows go. */
+  readonly into: string
+  readonly isBare: boolean
+}
+
 async function copyTable(ends: Ends, table: RoomTable, report: CopyReport): Promise<void> {
   const { target, to } = ends
   const [known] = await to.query<Position>(
@@ -73,18 +81,19 @@ async function copyTable(ends: Ends, table: RoomTable, report: CopyReport): Prom
     [target.move, table.name],
   )
   let position: Position = known ?? { last: null, is_done: false }
-  const isBare = await isBareTable(to, target, table)
+  const into = (await hasWaitingRoom(to, target)) ? waitingTable(target, table) : target.table(table.name)
+  const isBare = await isBareTable(to, into)
   let chunks = await chunksOf(ends.from, ends.source, table, report.chunkBytes)
   while (!position.is_done) {
     await report.mayGoOn()
     try {
       const { last } = position
-      const chunk = await report.paced((part) => copyChunk(ends, table, chunks, last, part, isBare))
+      const chunk = await report.paced((part) => copyChunk(ends, { table, into, isBare }, chunks, last, part))
       report.onChunk(chunk.rows, chunk.bytes)
       position = chunk
     } catch (error) {
       if (!(error instanceof Rewritten)) throw error
-      await startOver(ends, table)
+      await startOver(ends, { table, into, isBare })
       chunks = await chunksOf(ends.from, ends.source, table, report.chunkBytes)
       position = { last: null, is_done: false }
     }
@@ -94,23 +103,22 @@ async function copyTable(ends: Ends, table: RoomTable, report: CopyReport): Prom
 }
 
 /** Nothing on it that a row must get past: then the owner may COPY into it. */
-async function isBareTable(to: MoverClient, target: Side, table: RoomTable): Promise<boolean> {
+async function isBareTable(to: MoverClient, table: string): Promise<boolean> {
   const [row] = await to.query<{ is_bare: boolean }>(
     `select not relforcerowsecurity and not exists (select from pg_index i where i.indrelid = c.oid)
        and not exists (select from pg_trigger t where t.tgrelid = c.oid and t.tgenabled <> 'D') as is_bare
      from pg_class c where c.oid = $1::regclass`,
-    [target.table(table.name)],
+    [table],
   )
   return row!.is_bare
 }
 
 async function copyChunk(
   { source, target, from, to }: Ends,
-  table: RoomTable,
+  { table, into, isBare }: Destination,
   chunks: Chunks,
   last: readonly string[] | null,
   part: number,
-  isBare: boolean,
 ) {
   const columns = copiedColumns(table)
   return from.transaction(beginRead(source), async () => {
@@ -120,12 +128,12 @@ async function copyChunk(
       const copied = await from.copyTo(
         `copy (select ${columns} from ${source.table(table.name)} where ${chosen}) to stdout (format binary)`,
         to,
-        `copy ${isBare ? target.table(table.name) : stageOf(table)} (${columns}) from stdin (format binary)`,
+        `copy ${isBare ? into : stageOf(table)} (${columns}) from stdin (format binary)`,
       )
       await chunks.assertSame()
       if (copied.rows > 0 && !isBare) {
         await to.script(`${AS_MOVER};
-          insert into ${target.table(table.name)} (${columns}) overriding system value
+          insert into ${into} (${columns}) overriding system value
           select ${columns} from ${stageOf(table)} on conflict do nothing`)
       }
       await to.script(`reset role;
@@ -142,9 +150,9 @@ function arrayOf(values: readonly string[] | null): string {
   return values === null ? 'null' : `array[${values.map(text).join(', ')}]`
 }
 
-async function startOver({ target, to }: Ends, table: RoomTable): Promise<void> {
+async function startOver({ target, to }: Ends, { table, into, isBare }: Destination): Promise<void> {
   await to.transaction(beginWrite(target), () =>
-    to.script(`${AS_MOVER}; delete from ${target.table(table.name)} where tenant_id = '${target.tenant}'; reset role;
+    to.script(`${isBare ? `set local role ${OWNER}` : AS_MOVER}; delete from ${into} where tenant_id = '${target.tenant}'; reset role;
       delete from tenancy.move_tables where move = '${target.move}' and table_name = ${text(table.name)}`),
   )
 }

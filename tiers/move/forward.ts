@@ -6,8 +6,10 @@ import { changeFence, Undrained } from './fence.ts'
 import { guardOf } from './generation.ts'
 import { type Pacer, UNPACED } from './pacer.ts'
 import { LOADING, takeParts } from './parts.ts'
+import { isConsiderate, makeWaitingRoom } from './pool.ts'
 import { loosen, makeWhole } from './readiness.ts'
 import { retreat } from './retreat.ts'
+import { beginRead } from './side.ts'
 import type { TableProof } from './types.ts'
 import { forgetDirty, verifyAll } from './verify.ts'
 
@@ -30,6 +32,7 @@ export async function prepare(ctx: MoveContext): Promise<Outcome> {
   }
   // Rows are loaded into bare tables, many times as fast.
   if (target.placement.isolation !== 'shared') await takeParts(target, LOADING)
+  else if (await isConsiderate(target)) await makeWaitingRoom(target, await ctx.tables())
   await ctx.hook('bare')
   return { event: 'done', patch: { attempts: 0 } }
 }
@@ -37,12 +40,15 @@ export async function prepare(ctx: MoveContext): Promise<Outcome> {
 /** A room in the pool is known by the tenant alone: rows of another time there would become the tenant's. */
 async function requireEmpty({ target, tables }: MoveContext): Promise<void> {
   const client = await target.client()
-  for (const table of await tables()) {
-    const found = await client.query(`select from ${target.table(table.name)} where tenant_id = $1 limit 1`, [
-      target.tenant,
-    ])
-    if (found.length > 0) throw new Error(`there are rows of this tenant in ${table.name} at the target already`)
-  }
+  const all = await tables()
+  await client.transaction(beginRead(target), async () => {
+    for (const { name } of all) {
+      const found = await client.query(`select from ${target.table(name)} where tenant_id = $1 limit 1`, [
+        target.tenant,
+      ])
+      if (found.length > 0) throw new Error(`there are rows of this tenant in ${name} at the target already`)
+    }
+  })
 }
 
 async function tryAgain({ move, settings, store, lease }: MoveContext, error: Error): Promise<Outcome> {

@@ -1,6 +1,7 @@
 import type { MigrationFile } from '../migrate/files.ts'
 import { quoteIdent } from '../quote.ts'
 import type { TenantId } from '../types.ts'
+import { asTenant } from './as-tenant.ts'
 import { fingerprintOf, type RoomTable, sequencesOf } from './catalogue.ts'
 import type { MoverClient } from './mover-client.ts'
 import type { Refusal } from './plan.ts'
@@ -102,13 +103,15 @@ export async function idFaults(client: MoverClient, source: Side): Promise<Refus
   const sequences = await sequencesOf(client, source.placement.schema)
   if (sequences.length === 0) return []
   const largestIds = new Map<string, bigint>()
-  for (const { name, table, column } of sequences) {
-    const [row] = await client.query<{ largest: string | null }>(
-      `select max(${quoteIdent(column)})::text as largest from ${source.table(table)} where tenant_id = $1`,
-      [source.tenant],
-    )
-    largestIds.set(name, BigInt(row!.largest ?? 0))
-  }
+  await asTenant(source, async (rows) => {
+    for (const { name, table, column } of sequences) {
+      const [row] = await rows.query<{ largest: string | null }>(
+        `select max(${quoteIdent(column)})::text as largest from ${source.table(table)} where tenant_id = $1`,
+        [source.tenant],
+      )
+      largestIds.set(name, BigInt(row!.largest ?? 0))
+    }
+  })
   // After the ids, because the tenant writes on meanwhile: a sequence is ahead of every id that was drawn from it.
   const values = await valuesOf(client, source, sequences)
   const faults: Refusal[] = []

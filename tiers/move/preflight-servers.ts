@@ -10,7 +10,7 @@ const CONNECTIONS_PER_END = 8
 /** @param ends how many ends of the move are on this server: one, or both */
 export async function serverFaults(client: MoverClient, object: string, ends: number): Promise<Refusal[]> {
   const [row] = await client.query<{ may: boolean; free: number }>(
-    `select has_parameter_privilege(current_user, 'session_replication_role', 'SET') and pg_has_role('innkeeper_mover', 'MEMBER') as may,
+    `select pg_has_role('innkeeper_mover', 'MEMBER') and pg_has_role('innkeeper_owner', 'MEMBER') as may,
        current_setting('max_connections')::int
          - case when (select rolsuper from pg_roles where rolname = current_user) then 0
            else current_setting('superuser_reserved_connections')::int + coalesce(current_setting('reserved_connections', true)::int, 0) end
@@ -20,8 +20,8 @@ export async function serverFaults(client: MoverClient, object: string, ends: nu
   if (!row!.may) {
     faults.push({
       object,
-      fault: 'the admin role may not set session_replication_role',
-      fix: 'Let a superuser run GRANT SET ON PARAMETER session_replication_role TO the admin role.',
+      fault: 'the admin role is not a member of innkeeper_mover and innkeeper_owner',
+      fix: 'Name the role that has installed the cluster in the cluster’s admin URL.',
     })
   }
   const needed = CONNECTIONS_PER_END * ends
@@ -43,7 +43,7 @@ export async function spaceFaults(client: MoverClient, cluster: ClusterConfig, b
   const { capacityBytes, name } = cluster
   if (capacityBytes === undefined) return []
   const [row] = await client.query<{ used: number }>(
-    'select sum(pg_database_size(oid))::float8 as used from pg_database where datallowconn',
+    "select sum(pg_database_size(oid))::float8 as used from pg_database where datallowconn and has_database_privilege(oid, 'connect')",
   )
   const left = Math.max(0, capacityBytes - row!.used)
   if (bytes <= left) return []

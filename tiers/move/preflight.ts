@@ -2,10 +2,14 @@ import type { ClusterConfig } from '../../config/index.ts'
 import { InnkeeperError } from '../errors.ts'
 import { faultsOf } from '../migrate/faults.ts'
 import type { MigrationFile } from '../migrate/files.ts'
+import { quoteIdent } from '../quote.ts'
 import type { RoomMaker } from '../rooms/maker.ts'
+import { MOVER } from '../tenancy/roles.ts'
 import type { TenantId } from '../types.ts'
+import { asTenant } from './as-tenant.ts'
 import { tablesOf } from './catalogue.ts'
 import type { Refusal } from './plan.ts'
+import { poolFaults } from './preflight-pool.ts'
 import { idFaults, leftoverFaults, migrationFaults, shapeFaults, tableFaults } from './preflight-rows.ts'
 import {
   type CollationSkew,
@@ -90,6 +94,8 @@ export async function preflight(deps: PreflightDeps, tenant: TenantId, from: Hom
       refusals.push(...(await shapeFaults(here, schema, there, to.placement.schema)))
       refusals.push(...(await idFaults(here, source)))
     }
+    if (from.placement.isolation === 'shared') refusals.push(...(await poolFaults(source, tables)))
+    if (isolation === 'shared') refusals.push(...(await poolFaults(target, tables)))
     return { refusals, tables: sizes }
   } finally {
     await Promise.all([source.close(), target.close()])
@@ -102,17 +108,26 @@ const ROW_BYTES = 400
 /** Counted rows; their bytes as the tenant's part of the table and its indexes. */
 async function sizesOf(source: Side, tables: readonly string[]): Promise<TableSize[]> {
   const client = await source.client()
-  const sizes: TableSize[] = []
-  for (const name of tables) {
-    const [row] = await client.query<{ rows: number; row_bytes: number | null }>(
-      `select count(*)::float8 as rows, (select case when c.reltuples > 0 then pg_total_relation_size(c.oid) / c.reltuples end
-         from pg_class c where c.oid = $2::text::regclass)::float8 as row_bytes
-       from ${source.table(name)} where tenant_id = $1`,
-      [source.tenant, source.table(name)],
-    )
-    sizes.push({ name, rows: row!.rows, bytes: Math.round(row!.rows * (row!.row_bytes ?? ROW_BYTES)) })
-  }
-  return sizes
+  const bytes = await client.query<{ name: string; row_bytes: number | null; may: boolean }>(
+    `select relname as name, has_table_privilege('${MOVER}', oid, 'select') as may, case when reltuples > 0 then pg_total_relation_size(oid) / reltuples end::float8 as row_bytes
+     from pg_class where relnamespace = $1::text::regnamespace and relname = any($2)`,
+    [quoteIdent(source.placement.schema), [...tables]],
+  )
+  const rowBytes = new Map(bytes.map((b) => [b.name, b.row_bytes]))
+  // A table that no migration has made is refused anyway.
+  const shut = new Set(bytes.filter((b) => !b.may).map((b) => b.name))
+  return asTenant(source, async () => {
+    const sizes: TableSize[] = []
+    for (const name of tables) {
+      if (shut.has(name)) continue
+      const [row] = await client.query<{ rows: number }>(
+        `select count(*)::float8 as rows from ${source.table(name)} where tenant_id = $1`,
+        [source.tenant],
+      )
+      sizes.push({ name, rows: row!.rows, bytes: Math.round(row!.rows * (rowBytes.get(name) ?? ROW_BYTES)) })
+    }
+    return sizes
+  })
 }
 
 /** @throws InnkeeperError `conflict` with every refusal at once */

@@ -108,10 +108,10 @@ async function scanBooks(ctx: MoveContext, side: Side, isLeft: boolean): Promise
       (select count(*)::int from tenancy.move_tables where move = $2) as "positions of the copy",
       (select count(*)::int from pg_class c, unnest($3::text[]) n where strpos(c.relname, n) > 0) as "tables named by it",
       (select count(*)::int from tenancy.fence where tenant_id = $1 and (capture or $4)) as "fences",
-      (select count(*)::int from pg_namespace where nspname = any($5)) as "schemas",
+      (select count(*)::int from pg_namespace where nspname = any($5) or strpos(nspname, $6) > 0) as "schemas",
       (select count(*)::int from tenancy.migrations where room = any($5)) as "records of migrations"
       ${schemas.length === 0 ? '' : ', (select count(*)::int from tenancy.room_parts where room = any($5)) as "parts of the room"'}`,
-    [tenant, move, names, isLeft, schemas],
+    [tenant, move, names, isLeft, schemas, plain(move)],
   )
   return Object.entries(found!).map(([what, n]) => ({ place: `${cluster}/${database}`, what, found: n }))
 }

@@ -40,6 +40,9 @@ export async function installDatabase(sql: AdminSql, app: string, keys: readonly
     await tx.unsafe(`grant execute on function tenancy.capture() to ${OWNER}`)
     await tx.unsafe(`grant usage on schema tenancy to ${MOVER}`)
     await tx.unsafe(`grant execute on function tenancy.moving_tenant() to ${MOVER}`)
+    await tx.unsafe(
+      `grant execute on function tenancy.applying() to ${quoteIdent(app)}, ${TRIGGER}, ${OWNER}, ${MOVER}`,
+    )
     await tx.unsafe(`grant select, delete on tenancy.notes to ${MOVER}`)
     for (const key of keys) {
       const own = databaseKey(key, database)

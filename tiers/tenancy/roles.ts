@@ -46,7 +46,12 @@ export async function installRoles(sql: AdminSql, login: AppLogin): Promise<void
     }
     if (!have.has(login.user)) await tx.unsafe(`create role ${app} login noinherit`)
     const password = passwordLiteral(login.password)
-    await tx.unsafe(`alter role ${app} login nosuperuser nocreatedb nocreaterole noreplication password ${password}`)
+    // Only a superuser may say even that a role is none, and only a superuser could have made it one.
+    const [me] = await tx<{ rolsuper: boolean }[]>`select rolsuper from pg_roles where rolname = current_user`
+    const plain = me!.rolsuper ? 'nosuperuser noreplication nobypassrls' : ''
+    await tx.unsafe(`alter role ${app} login nocreatedb nocreaterole ${plain} password ${password}`)
+    // To end its connections to a database that is removed.
+    if (!me!.rolsuper) await tx.unsafe(`grant ${app} to current_user`)
     const defaults = [
       `search_path = ${APP_SCHEMA}, pg_temp`,
       // A backstop; every transaction sets its tier's own.

@@ -7,7 +7,7 @@ import { REGION_DATABASE } from '../../../tiers/rooms/naming.ts'
 import { appLogin } from '../../../tiers/tenancy/roles.ts'
 import type { AdminDeps } from '../env.ts'
 import { type Check, type CheckStatus, checking, fail, ok, warn } from './check.ts'
-import { checkClock, checkServer } from './cluster.ts'
+import { checkClock, checkMover, checkServer } from './cluster.ts'
 import { checkControlDatabase } from './control-database.ts'
 import { checkReplication } from './replication.ts'
 import { checkResidency } from './residency.ts'
@@ -66,6 +66,7 @@ function checkCluster(
       ...(await checkRoles(`${name} roles`, sql, app)),
       ...(await checkClock(cluster, sql)),
       ...(await checkReplication(name, sql, [cluster.url, cluster.adminUrl!])),
+      ...(await checkMover(cluster, sql)),
     ]
     if (tenants === null) return machine
     const here = tenants.filter((t) => t.placement!.cluster === name)

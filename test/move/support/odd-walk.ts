@@ -4,10 +4,10 @@ import { dump, fillOdd, runIn } from './odd-rows.ts'
 import { TIER_OF } from './two-clusters.ts'
 
 /** Moves rows of every odd kind through all isolation models and back, and compares what the tenant sees each time. */
-export async function oddWalk(system: TestSystem): Promise<void> {
+export async function oddWalk(system: TestSystem, slug = 'acme'): Promise<void> {
   const { moves } = system.control
   const tenants = await system.openTenants('us')
-  const session = tenants.session('acme')
+  const session = tenants.session(slug)
   const run = runIn(session)
   await fillOdd(session)
   // The pool's own numbers are ahead of the tenant's in one table and behind in the other.
@@ -15,7 +15,7 @@ export async function oddWalk(system: TestSystem): Promise<void> {
   for (let i = 0; i < 30; i++) await other(`insert into "{room}".odd (word) values ('x')`)
   for (const isolation of ['shared', 'database', 'shared', 'schema'] as const) {
     const before = await dump(session)
-    const { id } = await moves.start({ tenant: 'acme', tier: TIER_OF[isolation], by: 'test' })
+    const { id } = await moves.start({ tenant: slug, tier: TIER_OF[isolation], by: 'test' })
     const move = await moves.reached(id, 'watching')
     expect(move.reason).toBeNull()
     expect(await dump(session)).toEqual(before)

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { secret } from '../../config/index.ts'
 import type { RunningGateway } from '../../gateway/serve.ts'
 import { withAdmin } from '../../tiers/pg/admin.ts'
@@ -10,6 +10,9 @@ import { startLoadGateway } from './support/gateway.ts'
 import { expectNothingLost, startLoadOn } from './support/load.ts'
 import { httpClient } from './support/load-client.ts'
 import { QUICK, startTwoClusters, TIER_OF } from './support/two-clusters.ts'
+
+// Some wait for what times out.
+vi.setConfig({ testTimeout: 15_000 * BUSY })
 
 let system: TestSystem
 /** Between the gateways and the directory. */

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import type { ConfigInput } from '../../config/index.ts'
 import { withAdmin } from '../../tiers/pg/admin.ts'
 import type { Isolation, Placement, TenantId } from '../../tiers/types.ts'
@@ -11,6 +11,8 @@ import { expectNothingLeft, openFences } from './support/left.ts'
 import { expectNothingLost, startLoad } from './support/load.ts'
 import { httpClient, LoadFailure } from './support/load-client.ts'
 import { startTwoClusters, TIER_OF } from './support/two-clusters.ts'
+
+vi.setConfig({ testTimeout: 15_000 * BUSY })
 
 let system: TestSystem
 let gateway: GatewayProcess

@@ -6,7 +6,7 @@ import { type Move, NO_PROGRESS } from '../../tiers/move/types.ts'
 import { byOf, logChange } from './changes.ts'
 import type { AdminContext, AdminDeps, AdminEnv } from './env.ts'
 import { bodyOf, queryOf } from './input.ts'
-import { assertThere, tenantNamed } from './named.ts'
+import { assertThere, noteLook, tenantNamed } from './named.ts'
 import { moveQuery, newMove, removal } from './shapes.ts'
 
 /** `POST /admin/v1/tenants/{slug}/moves`: begins a move, or says what it would do. */
@@ -18,7 +18,10 @@ export function tenantMovesApi({ control, log }: AdminDeps) {
     const tenant = await tenantNamed(control, c)
     assertThere(tenant)
     const wanted = { tenant: tenant.id, ...destination }
-    if (dryRun) return c.json(planView(await control.moves.plan(wanted)))
+    if (dryRun) {
+      await noteLook(control, c, tenant)
+      return c.json(planView(await control.moves.plan(wanted)))
+    }
     const move = await control.moves.start({ ...wanted, by: c.get('actor'), operator: byOf(c, reason) })
     logChange(log, c, {
       action: 'tenant.move',
@@ -36,28 +39,35 @@ export function tenantMovesApi({ control, log }: AdminDeps) {
 export function movesApi({ control, log }: AdminDeps) {
   const app = new Hono<AdminEnv>()
   const { moves } = control
+  /** @throws InnkeeperError `not_found` */
+  const moveNamed = async (c: AdminContext) => {
+    const move = await moves.get(c.req.param('id') ?? '')
+    await noteLook(control, c, await control.tenant(move.tenantId))
+    return move
+  }
 
   app.get('/', async (c) => {
     const { tenant, open, limit } = queryOf(c, moveQuery)
-    const tenantId = tenant === undefined ? undefined : (await control.tenant(tenant)).id
-    return c.json({ moves: (await moves.list({ tenantId, open, limit })).map(moveView) })
+    const of = tenant === undefined ? undefined : await control.tenant(tenant)
+    if (of !== undefined) await noteLook(control, c, of)
+    return c.json({ moves: (await moves.list({ tenantId: of?.id, open, limit })).map(moveView) })
   })
 
-  app.get('/:id', async (c) => c.json(moveView(await moves.get(c.req.param('id')))))
+  app.get('/:id', async (c) => c.json(moveView(await moveNamed(c))))
 
   /** The move as it is, then at every change, until it has ended. */
   app.get('/:id/events', async (c) => {
-    await moves.get(c.req.param('id'))
+    const { id } = await moveNamed(c)
     return streamSSE(c, async (out) => {
       const gone = new AbortController()
       out.onAbort(() => gone.abort())
-      for await (const move of moves.events(c.req.param('id'), gone.signal)) {
+      for await (const move of moves.events(id, gone.signal)) {
         await out.writeSSE({ event: isFinal(move.state) ? 'end' : 'move', data: JSON.stringify(moveView(move)) })
       }
     })
   })
 
-  app.get('/:id/certificate', async (c) => c.json(await moves.certificate(c.req.param('id'))))
+  app.get('/:id/certificate', async (c) => c.json(await moves.certificate((await moveNamed(c)).id)))
 
   for (const action of ['abort', 'rollback', 'complete'] as const) {
     app.post(`/:id/${action}`, async (c) => {

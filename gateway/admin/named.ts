@@ -16,14 +16,18 @@ export async function tenantNamed(control: ControlPlane, c: AdminContext): Promi
   if (isSlug(name) || isTenantId(name)) {
     const tenant = await control.tenant(name)
     c.set('tenant', tenant)
-    if (c.req.method === 'GET' && control.isAccessAudited(tenant)) {
-      await control.audit.append({ action: 'tenant.read', by: byOf(c), tenant, details: { path: c.req.path } })
-    }
+    if (c.req.method === 'GET' || c.req.method === 'HEAD') await noteLook(control, c, tenant)
     return tenant
   }
   throw new InnkeeperError('tenant_not_found', 'There is no tenant of that name', {
     hint: 'A slug is 1 to 63 lower-case letters, digits and dashes.',
   })
+}
+
+/** Writes down that somebody only looks at a tenant, where its profile asks for that. */
+export async function noteLook(control: ControlPlane, c: AdminContext, tenant: TenantRecord): Promise<void> {
+  if (!control.isAccessAudited(tenant)) return
+  await control.audit.append({ action: 'tenant.read', by: byOf(c), tenant, details: { path: c.req.path } })
 }
 
 /** @throws InnkeeperError `tenant_gone` for a tenant that has left: nothing of it can be changed any more */

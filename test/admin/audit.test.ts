@@ -111,6 +111,9 @@ test('a change and its entry are one: where the entry cannot be written nothing 
 })
 
 test('whoever looks at a tenant is written down where its profile asks for it', async () => {
+  const { tier } = await system.control.tenant('hooli')
+  // To where it is: it has ended at once.
+  const { id: move } = (await call('POST', `${TENANTS}/hooli/moves`, { tier })).body
   await system.control.setResidency('hooli', { profile: 'watched' })
   const before = await head()
   await call('GET', `${TENANTS}/hooli/keys`)
@@ -122,6 +125,24 @@ test('whoever looks at a tenant is written down where its profile asks for it', 
     { action: 'refused', outcome: 'refused', tenant: 'hooli', details: { code: 'residency_violation' } },
     { action: 'tenant.sql', tenant: 'hooli', reason: 'ticket 7' },
   ])
+  // Whatever way leads to it.
+  const looks = [
+    ['HEAD', `${TENANTS}/hooli`],
+    ['POST', `${TENANTS}/hooli/moves`, { tier, dryRun: true }],
+    ['GET', '/admin/v1/moves?tenant=hooli'],
+    ['GET', `/admin/v1/moves/${move}`],
+    ['GET', `/admin/v1/moves/${move}/events`],
+    ['GET', `/admin/v1/moves/${move}/certificate`],
+    ['GET', `${AUDIT}?tenant=hooli`],
+  ] as const
+  for (const [method, path, body] of looks) {
+    const looked = await head()
+    // Not every answer is JSON, and what it says is not the matter here.
+    await call(method, path, body).catch(() => null)
+    expect(await since(looked), path).toContainEqual(
+      expect.objectContaining({ action: 'tenant.read', tenant: 'hooli' }),
+    )
+  }
 })
 
 test('the list goes page by page, by tenant, actor and action', async () => {

@@ -7,14 +7,20 @@ const COUNT = 'select count(*)::int as n from "{room}".customers'
 const LOCK = '1229868619, uuid_hash($1::uuid)'
 
 /** Changes the tenant's fence for as long as the work lasts. */
-async function withFence(world: World, { tenant }: Party, change: string, work: () => Promise<void>): Promise<void> {
+async function withFence(
+  world: World,
+  { tenant, placement }: Party,
+  change: string,
+  work: () => Promise<void>,
+): Promise<void> {
   const sql = world.root(world.a)
   await sql.unsafe(`update tenancy.fence set ${change} where tenant_id = $1`, [tenant.id])
   try {
     await work()
   } finally {
-    await sql.unsafe(`update tenancy.fence set epoch = 1, state = 'open', capture = false where tenant_id = $1`, [
+    await sql.unsafe(`update tenancy.fence set epoch = $2, state = 'open', capture = false where tenant_id = $1`, [
       tenant.id,
+      placement.epoch,
     ])
   }
 }
@@ -65,10 +71,10 @@ export const fenceChecks: readonly Check[] = [
     rule: 'IK001',
     async run(world) {
       const { a } = world
-      await withFence(world, a, 'epoch = 2', async () => {
+      await withFence(world, a, 'epoch = epoch + 1', async () => {
         await assertRefused(enterRaw(world, a, 'read committed'), ['IK001'], 'an old epoch')
       })
-      const ahead = { ...a, placement: { ...a.placement, epoch: 2 } }
+      const ahead = { ...a, placement: { ...a.placement, epoch: a.placement.epoch + 1 } }
       await assertRefused(enterRaw(world, ahead, 'read committed'), ['IK001'], 'an epoch to come')
     },
   },
@@ -153,7 +159,7 @@ export const fenceChecks: readonly Check[] = [
         sql
           .begin(async (tx) => {
             await tx.unsafe(`select pg_advisory_xact_lock(${LOCK})`, [a.tenant.id])
-            await tx.unsafe('update tenancy.fence set epoch = 2 where tenant_id = $1', [a.tenant.id])
+            await tx.unsafe('update tenancy.fence set epoch = epoch + 1 where tenant_id = $1', [a.tenant.id])
           })
           .then(() => {
             fencedAt = performance.now()
@@ -169,7 +175,7 @@ export const fenceChecks: readonly Check[] = [
         })
         .catch(() => 0)
       await move
-      await sql`update tenancy.fence set epoch = 1 where tenant_id = ${a.tenant.id}`
+      await sql`update tenancy.fence set epoch = ${a.placement.epoch} where tenant_id = ${a.tenant.id}`
       assert.ok(usedAt < fencedAt, 'a transaction used the room at an epoch that was over')
     },
   },
@@ -180,7 +186,7 @@ export const fenceChecks: readonly Check[] = [
       const { a } = world
       for (const level of ['repeatable read', 'serializable'] as const) {
         assert.deepEqual(await enterRaw(world, a, level), [{ n: 3 }])
-        for (const change of ['epoch = 2', `state = 'fenced'`]) {
+        for (const change of ['epoch = epoch + 1', `state = 'fenced'`]) {
           await withFence(world, a, 'capture = false', async () => {
             const entered = enterRaw(world, a, level, async () => {
               await world.root(a).unsafe(`update tenancy.fence set ${change} where tenant_id = $1`, [a.tenant.id])
@@ -211,9 +217,9 @@ export const fenceChecks: readonly Check[] = [
     rule: 'DESIGN, the gateway re-reads the directory',
     async run(world) {
       const { a, inject, interactive, placements } = world
-      const moved = { ...a.tenant, placement: { ...a.placement, epoch: 2 } }
+      const moved = { ...a.tenant, placement: { ...a.placement, epoch: a.placement.epoch + 1 } }
       for (const go of [() => inject(a, COUNT), () => interactive(a, (run) => run(COUNT))]) {
-        await withFence(world, a, 'epoch = 2', async () => {
+        await withFence(world, a, 'epoch = epoch + 1', async () => {
           const running = go()
           running.catch(() => {})
           await sleep(20)
@@ -232,7 +238,7 @@ export const fenceChecks: readonly Check[] = [
     rule: 'DESIGN, 503 tenant_moving',
     async run(world) {
       const { a, b, inject, clusters } = world
-      for (const change of [`state = 'fenced'`, 'epoch = 2']) {
+      for (const change of [`state = 'fenced'`, 'epoch = epoch + 1']) {
         await withFence(world, a, change, async () => {
           const started = performance.now()
           await assertRefused(inject(a, COUNT), ['tenant_moving'], change)

@@ -21,7 +21,7 @@ import { movesApi, tenantMovesApi } from './moves.ts'
 import { openapiDocument } from './openapi/document.ts'
 import { operatorsApi } from './operators.ts'
 import { residencyApi } from './residency.ts'
-import { recordRefusals, requireListedRight } from './rights.ts'
+import { recordRefusals, requireListedRight, requireRight } from './rights.ts'
 import { doctorQuery } from './shapes.ts'
 import { sqlApi } from './sql.ts'
 import { tenantApi } from './tenant.ts'
@@ -81,7 +81,12 @@ export function createAdminApi(options: AdminApiOptions): Hono {
   app.route('/admin/v1/operators', operatorsApi(deps))
   app.route('/admin/v1/migrations', migrationsApi(deps))
   app.route('/admin/v1/incarnations', incarnationsApi(deps))
-  app.get('/admin/v1/doctor', async (c) => c.json(await diagnose(deps, queryOf(c, doctorQuery))))
+  app.get('/admin/v1/doctor', async (c) => {
+    const query = queryOf(c, doctorQuery)
+    // It looks through every room of the fleet: not for everyone who may read.
+    if (query.residency) requireRight(c, 'residency.report')
+    return c.json(await diagnose(deps, query))
+  })
   app.get('/admin/v1/openapi.json', (c) => c.json(openapiDocument(new URL(c.req.url).origin)))
   app.onError(async (error, c) => onError(await explainUnreachable(error, control), c as unknown as GatewayContext))
   app.notFound((c) => notFound(c as unknown as GatewayContext))

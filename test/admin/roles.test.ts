@@ -51,6 +51,13 @@ test('each role may do what the table says, and nothing else', async () => {
   }
 }, 60_000)
 
+test('looking through every room of the fleet is not for everyone who may read', async () => {
+  const statuses = await Promise.all(
+    ROLES.map(async (role) => [role, (await call(role, 'GET', '/admin/v1/doctor?residency=true')).status]),
+  )
+  expect(statuses).toEqual(ROLES.map((role) => [role, may(role, 'residency.report') ? 200 : 403]))
+})
+
 test('sales may change a tier and not the residency, compliance the other way round', async () => {
   const residency = { pinned: ['us'], reason: 'contract' }
   expect((await call('sales', 'PATCH', `${TENANTS}/acme/residency`, residency)).status).toBe(403)

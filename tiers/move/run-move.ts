@@ -199,7 +199,8 @@ export async function runMove(deps: RunDeps, claimed: Move, lease: Lease, pulse:
         failures = 0
       } catch (error) {
         if (error instanceof Overtaken || isOvertaken(error) || pulse.signal.aborted) throw error
-        const isFatal = error instanceof Differs || error instanceof Asked || ++failures >= FAILURES_MAX
+        const isFatal =
+          error instanceof Differs || error instanceof Asked || isForbidden(error) || ++failures >= FAILURES_MAX
         const reason = (error as Error).message
         await renew(true)
         if (isFatal && next(move.state, 'given_up') !== null) outcome = { event: 'given_up', patch: { reason } }
@@ -246,6 +247,11 @@ async function reopen(ctx: MoveContext): Promise<void> {
 function homeWhileUndone(state: MoveState): 'source' | 'target' | null {
   if (state === 'catching_up' || state === 'aborting') return 'source'
   return state === 'rolling_back' || state === 'watching' ? 'target' : null
+}
+
+/** By the tenant's residency: the directory's own database refuses it, and would again, while the tenant is fenced. */
+function isForbidden(error: unknown): boolean {
+  return (error as { code?: string }).code === 'IK050'
 }
 
 function isOvertaken(error: unknown): boolean {

@@ -25,6 +25,9 @@ export function residencyCommand(setExitCode: SetExitCode): Command {
     .requiredOption('--reason <text>', 'why, for the audit log')
     .action(async (slug: string, { profile, pin, reason }, command: Command) => {
       const { terminal, admin } = cliOf(command)
+      if (pin !== undefined && pin.length > 1 && pin.includes('any')) {
+        command.error('error: --pin any goes with no other --pin', { exitCode: EXIT.usage })
+      }
       const tenant = await (await admin()).call<TenantView>('PATCH', `/tenants/${segment(slug)}/residency`, {
         body: { profile: profile === 'none' ? null : profile, pinned: pin?.[0] === 'any' ? null : pin, reason },
       })

@@ -1,3 +1,3 @@
 import { crashSuite } from './crash.ts'
 
-crashSuite({ shared: 18, schema: 90, database: 150, migration: 130 })
+crashSuite({ shared: 36, schema: 180, database: 300, migration: 260 })

@@ -13,7 +13,7 @@ import { waitUntil } from '../support/wait.ts'
 import { SECRETS, startWorld, supabase, type TestGateway, type World } from './support.ts'
 
 const SLUGS = US_TENANTS.map((t) => t.slug)
-const STATEMENT_TIMEOUT_MS = 1_200
+const STATEMENT_TIMEOUT_MS = 3_000
 const DRAIN_MS = 500
 
 /** The demo's endpoints, and some that a product might have. */

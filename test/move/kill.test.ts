@@ -12,11 +12,8 @@ afterAll(() => system?.close())
 // The places where a half-done cut-over would hurt most; all others are in test/long.
 test.each([
   ['chunk', 'schema', 'us-1'],
-  ['loaded', 'database', 'us-1'],
-  ['part', 'schema', 'us-2'],
   ['fenced', 'database', 'us-2'],
-  ['opened', 'shared', 'us-1'],
-  ['flipped', 'schema', 'us-2'],
+  ['flipped', 'shared', 'us-1'],
 ] as const)(
   'a mover killed at %s: another one finishes, there is one home, nothing is lost',
   async (point, isolation, cluster) => {

@@ -3,7 +3,7 @@ import { type Lab, startLab } from '../isolation/support/lab.ts'
 import { interleave } from './interleaving.ts'
 import { bouncerBefore, makeTenants, openThrough } from './many-tenants.ts'
 
-const OPERATIONS = 5_000
+const OPERATIONS = 2_500
 
 let lab: Lab
 let slugs: string[]

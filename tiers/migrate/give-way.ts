@@ -14,11 +14,18 @@ export async function giveWayToMoves(tx: AdminSql, room: string): Promise<void> 
     select format('alter table %s alter constraint %I deferrable', conrelid::regclass, conname) as statement
     from pg_constraint where connamespace = ${room}::regnamespace and contype = 'f' and not condeferrable and conparentid = 0`
   const triggers = await tx<{ table: string; name: string; definition: string; call: string; enabled: string }[]>`
-    select t.tgrelid::regclass::text as table, quote_ident(t.tgname) as name, pg_get_triggerdef(t.oid) as definition,
-      format(' EXECUTE FUNCTION %s(', p.oid::regproc) as call, t.tgenabled as enabled
-    from pg_trigger t join pg_class c on c.oid = t.tgrelid join pg_proc p on p.oid = t.tgfoid
-    where c.relnamespace = ${room}::regnamespace and c.relkind in ('r', 'p') and not c.relispartition and not t.tgisinternal
-      and t.tgname not like 'innkeeper\\_capture\\_%' and strpos(pg_get_triggerdef(t.oid), 'tenancy.applying()') = 0`
+    -- In two steps, because pg_get_triggerdef locks the table of a trigger with a condition: of this room's only, or two
+    -- rooms that migrate at once would wait for each other.
+    with own as materialized (
+      select t.oid, t.tgrelid, t.tgname, t.tgfoid, t.tgenabled from pg_trigger t join pg_class c on c.oid = t.tgrelid
+      where c.relnamespace = ${room}::regnamespace and c.relkind in ('r', 'p') and not c.relispartition and not t.tgisinternal
+        and t.tgname not like 'innkeeper\\_capture\\_%'
+    ), defined as materialized (
+      select own.*, pg_get_triggerdef(own.oid) as definition from own
+    )
+    select d.tgrelid::regclass::text as table, quote_ident(d.tgname) as name, d.definition,
+      format(' EXECUTE FUNCTION %s(', d.tgfoid::regproc) as call, d.tgenabled as enabled
+    from defined d where strpos(d.definition, 'tenancy.applying()') = 0`
   const statements = [
     ...keys.map((k) => k.statement),
     ...triggers.flatMap(({ table, name, definition, call, enabled }) => [

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { whenWeDie } from '../../support/guard.ts'
 import type { TestSystem } from '../../support/system.ts'
 
 const CHILD = fileURLToPath(new URL('../child.ts', import.meta.url))
@@ -16,9 +17,11 @@ export function startMover(system: TestSystem, moveSettings: object, point: stri
   const { input, env, migrationsFolder } = system
   const job = JSON.stringify({ input, env, migrationsFolder, moveSettings, point })
   const child = spawn(process.execPath, [CHILD, job], { stdio: ['ignore', 'ignore', 'pipe'] })
+  const callOff = whenWeDie('kill -9 "$1"', String(child.pid))
   let said = ''
   child.stderr.on('data', (chunk) => (said += chunk))
   const died = once(child, 'exit').then(([, signal]) => {
+    callOff()
     if (signal !== 'SIGKILL') throw new Error(`the mover ended by itself: ${said}`)
   })
   died.catch(() => {})

@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'vitest'
 import { BUSY } from '../../support/busy.ts'
+import { whenWeDie } from '../../support/guard.ts'
 import type { TestSystem } from '../../support/system.ts'
 import { waitUntil } from '../../support/wait.ts'
 
@@ -60,6 +61,7 @@ export async function wakeZombie(system: TestSystem, slug: string, zombie: Zombi
   const { input, env, migrationsFolder } = system
   const job = JSON.stringify({ input, env, migrationsFolder, moveSettings: ZOMBIE_SETTINGS, point: zombie.point })
   const child = spawn(process.execPath, [CHILD, job], { stdio: ['ignore', 'ignore', 'pipe'] })
+  const callOff = whenWeDie('kill -9 "$1"', String(child.pid))
   let said = ''
   child.stderr.on('data', (chunk) => (said += chunk))
   const ended = once(child, 'exit')
@@ -83,6 +85,7 @@ export async function wakeZombie(system: TestSystem, slug: string, zombie: Zombi
     expect(await moves.get(back)).toMatchObject({ reason: null })
     if (zombie.during === 'completion') await there(back)
   } finally {
+    callOff()
     child.kill('SIGKILL')
     await runner.close()
   }

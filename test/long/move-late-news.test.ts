@@ -2,14 +2,14 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { secret } from '../../config/index.ts'
 import type { RunningGateway } from '../../gateway/serve.ts'
 import { withAdmin } from '../../tiers/pg/admin.ts'
+import { startLoadGateway } from '../move/support/gateway.ts'
+import { expectNothingLost, startLoadOn } from '../move/support/load.ts'
+import { httpClient } from '../move/support/load-client.ts'
+import { QUICK, startTwoClusters, TIER_OF } from '../move/support/two-clusters.ts'
 import { BUSY } from '../support/busy.ts'
 import { type Link, openLink } from '../support/link.ts'
 import { startTestRedis } from '../support/redis.ts'
 import type { TestSystem } from '../support/system.ts'
-import { startLoadGateway } from './support/gateway.ts'
-import { expectNothingLost, startLoadOn } from './support/load.ts'
-import { httpClient } from './support/load-client.ts'
-import { QUICK, startTwoClusters, TIER_OF } from './support/two-clusters.ts'
 
 // Some wait for what times out.
 vi.setConfig({ testTimeout: 15_000 * BUSY })

@@ -1,10 +1,10 @@
 import postgres from 'postgres'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { MoveContext } from '../../tiers/move/context.ts'
+import { startTwoClusters } from '../move/support/two-clusters.ts'
 import { BUSY } from '../support/busy.ts'
 import type { TestSystem } from '../support/system.ts'
 import { waitUntil } from '../support/wait.ts'
-import { startTwoClusters } from './support/two-clusters.ts'
 
 const ROWS = 60_000
 

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expectNothingLeft } from '../move/support/left.ts'
+import { dump, fillOdd, ODD_MIGRATIONS, runIn } from '../move/support/odd-rows.ts'
+import { oddWalk } from '../move/support/odd-walk.ts'
+import { shapeOf } from '../move/support/shape.ts'
+import { startTwoClusters, TIER_OF } from '../move/support/two-clusters.ts'
 import type { TestSystem } from '../support/system.ts'
-import { expectNothingLeft } from './support/left.ts'
-import { dump, fillOdd, ODD_MIGRATIONS, runIn } from './support/odd-rows.ts'
-import { oddWalk } from './support/odd-walk.ts'
-import { shapeOf } from './support/shape.ts'
-import { startTwoClusters, TIER_OF } from './support/two-clusters.ts'
 
 let system: TestSystem
 beforeAll(async () => {

@@ -1,3 +1,0 @@
-import { contractSuite } from './suite.ts'
-
-contractSuite('PostgreSQL 15:', { version: 15 })

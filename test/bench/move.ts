@@ -125,9 +125,10 @@ async function underLoad(
     const during: PacedReport[] = []
     let failed = 0
     for (let i = 0; i < moves; i++) {
-      note(`move: ${i + 1} of ${moves} under load`)
       const { pauseMs, reports } = await moveTo(system.control, 'acme', i % 2 === 0 ? 'enterprise' : 'free', load)
       pauses.push(pauseMs)
+      const codes = reports.flatMap((r) => [r.writes, r.requests]).map((r) => JSON.stringify(r.failures))
+      note(`move: ${i + 1} of ${moves} under load, ${pauseMs.toFixed(1)} ms; failed: ${codes.join(' ')}`)
       for (const { writes, requests } of reports) {
         failed += writes.failed + requests.failed
         during.push(requests)

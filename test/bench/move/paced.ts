@@ -2,6 +2,8 @@
 export interface PacedReport {
   readonly count: number
   readonly failed: number
+  /** How many failed, by their codes. */
+  readonly failures: Readonly<Record<string, number>>
   readonly p50Ms: number
   readonly p99Ms: number
   readonly maxMs: number
@@ -25,13 +27,14 @@ export function paced(perSecond: number, operation: (turn: number) => Promise<un
   const open = new Set<Promise<void>>()
   let started = 0
   let took: number[] = []
-  let failed = 0
+  let failures: Record<string, number> = {}
   const one = async (turn: number, dueAt: number) => {
     try {
       await operation(turn)
       took.push(performance.now() - dueAt)
-    } catch {
-      failed++
+    } catch (error) {
+      const code = (error as { code?: string }).code ?? (error as Error).name
+      failures[code] = (failures[code] ?? 0) + 1
     }
   }
   const timer = setInterval(() => {
@@ -47,13 +50,14 @@ export function paced(perSecond: number, operation: (turn: number) => Promise<un
       const sorted = took.toSorted((a, b) => a - b)
       const report = {
         count: sorted.length,
-        failed,
+        failed: Object.values(failures).reduce((sum, n) => sum + n, 0),
+        failures,
         p50Ms: quantile(sorted, 0.5),
         p99Ms: quantile(sorted, 0.99),
         maxMs: sorted.at(-1) ?? 0,
       }
       took = []
-      failed = 0
+      failures = {}
       return report
     },
     async stop() {

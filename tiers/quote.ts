@@ -14,6 +14,18 @@ export function quoteIdent(name: string): string {
   return `"${name.includes('"') ? name.replaceAll('"', '""') : name}"`
 }
 
+/**
+ * Quotes one value, for the few statements that take no parameters: COPY, DDL, and several statements in one message.
+ *
+ * @returns the value in single quotes, whatever the server's setting of `standard_conforming_strings` is
+ * @throws RangeError on a NUL, which PostgreSQL cannot store
+ */
+export function quoteLiteral(value: string): string {
+  if (value.includes('\0')) throw new RangeError('not an SQL value')
+  const quoted = value.replaceAll("'", "''")
+  return quoted.includes('\\') ? ` E'${quoted.replaceAll('\\', '\\\\')}'` : `'${quoted}'`
+}
+
 /** Whether {@link quoteIdent} takes a name: to be asked first of one that comes from outside, such as an alias. */
 export function isQuotable(name: string): boolean {
   return name !== '' && !name.includes('\0') && !name.includes(ROOM)

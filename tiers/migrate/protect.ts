@@ -1,6 +1,6 @@
 import { InnkeeperError } from '../errors.ts'
 import type { AdminSql } from '../pg/admin.ts'
-import { quoteIdent } from '../quote.ts'
+import { quoteIdent, quoteLiteral } from '../quote.ts'
 import { APP_SCHEMA, MOVER, OWNER, TRIGGER } from '../tenancy/roles.ts'
 import { captureChanges } from './capture.ts'
 import { faultsOf } from './faults.ts'
@@ -74,12 +74,6 @@ async function keepStrangersOut(tx: AdminSql, table: string, room: string, roles
       `create policy innkeeper_room_${command} on ${table} as restrictive for ${command} to ${roles} with check (${check})`,
     )
   }
-}
-
-/** A room's name has no quote in it; one that had would be refused here. */
-function quoteLiteral(name: string): string {
-  if (!/^[a-z0-9_]+$/.test(name)) throw new RangeError(`not a room's name: ${name}`)
-  return `'${name}'`
 }
 
 /** A move's rows, and only those, for the role that only movers take on. */

@@ -1,4 +1,4 @@
-import { quoteIdent } from '../quote.ts'
+import { quoteIdent, quoteLiteral } from '../quote.ts'
 import type { RoomTable } from './catalogue.ts'
 import { merge } from './merge.ts'
 import type { MoverClient } from './mover-client.ts'
@@ -73,14 +73,20 @@ async function bringNoted(source: Side, target: Side, touched: readonly RoomTabl
       source,
       to,
       table,
-      `select distinct key from tenancy.notes where tenant_id = '${source.tenant}' and table_name = ${text(table.name)}`,
+      `select distinct key from tenancy.notes where tenant_id = '${source.tenant}' and table_name = ${quoteLiteral(table.name)}`,
     )
   }
   return rows
 }
 
 async function bring(from: MoverClient, source: Side, to: MoverClient, table: RoomTable, keys: readonly unknown[]) {
-  await bringRows(from, source, to, table, `select key from jsonb_array_elements(${text(JSON.stringify(keys))}) j(key)`)
+  await bringRows(
+    from,
+    source,
+    to,
+    table,
+    `select key from jsonb_array_elements(${quoteLiteral(JSON.stringify(keys))}) j(key)`,
+  )
 }
 
 async function bringRows(from: MoverClient, source: Side, to: MoverClient, table: RoomTable, keys: string) {
@@ -99,7 +105,7 @@ async function putIn(to: MoverClient, target: Side, touched: readonly RoomTable[
     ${touched
       .map(
         (t) => `delete from ${target.table(t.name)} d using (
-            select t.place from ${KEYS} k cross join lateral ${rowOf(target, t, 'k.key', 'r.ctid as place')} t where k.table_name = ${text(t.name)}) old
+            select t.place from ${KEYS} k cross join lateral ${rowOf(target, t, 'k.key', 'r.ctid as place')} t where k.table_name = ${quoteLiteral(t.name)}) old
           where d.ctid = old.place;`,
       )
       .join('\n')}
@@ -117,10 +123,8 @@ async function putIn(to: MoverClient, target: Side, touched: readonly RoomTable[
  * to itself it reads all rows of the tenant where it knows nothing of the keys, which are in a table made a moment ago.
  */
 export function rowOf(side: Side, table: RoomTable, key: string, what = 'r.*'): string {
-  const same = table.key.map((c) => `and r.${quoteIdent(c.name)} = (${key} ->> ${text(c.name)})::${c.type}`).join(' ')
+  const same = table.key
+    .map((c) => `and r.${quoteIdent(c.name)} = (${key} ->> ${quoteLiteral(c.name)})::${c.type}`)
+    .join(' ')
   return `(select ${what} from ${side.table(table.name)} r where r.tenant_id = '${side.tenant}' ${same} limit 1)`
-}
-
-export function text(value: string): string {
-  return `'${value.replaceAll("'", "''")}'`
 }

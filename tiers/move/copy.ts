@@ -1,5 +1,5 @@
+import { quoteLiteral } from '../quote.ts'
 import { OWNER } from '../tenancy/roles.ts'
-import { text } from './apply.ts'
 import type { RoomTable } from './catalogue.ts'
 import { type Chunks, chunksOf, Rewritten } from './chunks.ts'
 import { makeKey } from './make-key.ts'
@@ -138,7 +138,7 @@ async function copyChunk(
       }
       await to.script(`reset role;
         insert into tenancy.move_tables as t (move, table_name, last, rows, bytes, is_done)
-        values ('${target.move}', ${text(table.name)}, ${arrayOf(next)}, ${copied.rows}, ${copied.bytes}, ${next === null})
+        values ('${target.move}', ${quoteLiteral(table.name)}, ${arrayOf(next)}, ${copied.rows}, ${copied.bytes}, ${next === null})
         on conflict (move, table_name) do update set last = excluded.last, rows = t.rows + excluded.rows,
           bytes = t.bytes + excluded.bytes, is_done = excluded.is_done`)
       return { ...copied, last: next, is_done: next === null }
@@ -147,12 +147,12 @@ async function copyChunk(
 }
 
 function arrayOf(values: readonly string[] | null): string {
-  return values === null ? 'null' : `array[${values.map(text).join(', ')}]`
+  return values === null ? 'null' : `array[${values.map(quoteLiteral).join(', ')}]`
 }
 
 async function startOver({ target, to }: Ends, { table, into, isBare }: Destination): Promise<void> {
   await to.transaction(beginWrite(target), () =>
     to.script(`${isBare ? `set local role ${OWNER}` : AS_MOVER}; delete from ${into} where tenant_id = '${target.tenant}'; reset role;
-      delete from tenancy.move_tables where move = '${target.move}' and table_name = ${text(table.name)}`),
+      delete from tenancy.move_tables where move = '${target.move}' and table_name = ${quoteLiteral(table.name)}`),
   )
 }

@@ -1,6 +1,5 @@
-import { quoteIdent } from '../quote.ts'
+import { quoteIdent, quoteLiteral } from '../quote.ts'
 import { OWNER } from '../tenancy/roles.ts'
-import { text } from './apply.ts'
 import type { RoomTable } from './catalogue.ts'
 import type { Ends } from './copy.ts'
 import { missing, returning } from './parts.ts'
@@ -19,13 +18,13 @@ export async function makeKey({ source, target, from, to }: Ends, table: RoomTab
     to.transaction(beginWrite(target), async () => {
       const noted = await from.copyTo(
         `copy (select distinct table_name, key from tenancy.notes
-           where tenant_id = '${source.tenant}' and table_name = ${text(table.name)}) to stdout`,
+           where tenant_id = '${source.tenant}' and table_name = ${quoteLiteral(table.name)}) to stdout`,
         to,
         `copy ${KEYS} (table_name, key) from stdin`,
       )
       if (noted.rows > 0) {
         const same = table.key
-          .map((c) => `and d.${quoteIdent(c.name)} = (k.key ->> ${text(c.name)})::${c.type}`)
+          .map((c) => `and d.${quoteIdent(c.name)} = (k.key ->> ${quoteLiteral(c.name)})::${c.type}`)
           .join(' ')
         // There is no index yet: the keys are hashed and the table is read once.
         await to.script(`set local role ${OWNER}; set local enable_hashjoin = on; set local enable_seqscan = on;

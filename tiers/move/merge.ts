@@ -1,5 +1,5 @@
-import { quoteIdent } from '../quote.ts'
-import { rowOf, text } from './apply.ts'
+import { quoteIdent, quoteLiteral } from '../quote.ts'
+import { rowOf } from './apply.ts'
 import type { RoomTable } from './catalogue.ts'
 import type { MoverClient } from './mover-client.ts'
 import { AS_MOVER, beginBooks, type Side } from './side.ts'
@@ -76,14 +76,15 @@ function upsert(target: Side, table: RoomTable): string {
 function removal(target: Side, table: RoomTable, only: string): string {
   return `delete from ${target.table(table.name)} d using (
       select t.place from ${KEYS} k cross join lateral ${rowOf(target, table, 'k.key', 'r.ctid as place')} t
-      where k.table_name = ${text(table.name)} ${only}) old
+      where k.table_name = ${quoteLiteral(table.name)} ${only}) old
     where d.ctid = old.place;`
 }
 
 function sameKey(table: RoomTable): string {
-  return ['true', ...table.key.map((c) => `s.${quoteIdent(c.name)} = (k.key ->> ${text(c.name)})::${c.type}`)].join(
-    ' and ',
-  )
+  return [
+    'true',
+    ...table.key.map((c) => `s.${quoteIdent(c.name)} = (k.key ->> ${quoteLiteral(c.name)})::${c.type}`),
+  ].join(' and ')
 }
 
 /**
@@ -101,7 +102,7 @@ async function replace(
   const all = new Set(touched)
   const fences = await to.query(`select from tenancy.fence where ${tenant}`)
   await to.script(`insert into tenancy.fence (tenant_id, epoch, state, capture, room)
-    values ('${target.tenant}', 1, 'fenced', true, ${text(target.placement.schema)})
+    values ('${target.tenant}', 1, 'fenced', true, ${quoteLiteral(target.placement.schema)})
     on conflict (tenant_id) do update set capture = true`)
   for (;;) {
     await to.script(`${AS_MOVER}; ${[...all].map((t) => removal(target, t, '')).join('\n')} reset role`)

@@ -1,6 +1,5 @@
-import { quoteIdent } from '../quote.ts'
+import { quoteIdent, quoteLiteral } from '../quote.ts'
 import { OWNER } from '../tenancy/roles.ts'
-import { text } from './apply.ts'
 import { beginBooks, type Side } from './side.ts'
 
 /**
@@ -126,8 +125,10 @@ export function returning(side: Side, parts: readonly Missing[]): string {
     reset role;
     ${parts
       .map(
-        (p) => `delete from tenancy.room_parts where room = ${text(side.placement.schema)} and phase = ${text(p.phase)}
-          and table_name = ${text(p.table_name)} and name = ${text(p.name)};`,
+        (
+          p,
+        ) => `delete from tenancy.room_parts where room = ${quoteLiteral(side.placement.schema)} and phase = ${quoteLiteral(p.phase)}
+          and table_name = ${quoteLiteral(p.table_name)} and name = ${quoteLiteral(p.name)};`,
       )
       .join('\n')}`
 }

@@ -1,4 +1,4 @@
-import { quoteIdent } from '../quote.ts'
+import { quoteIdent, quoteLiteral } from '../quote.ts'
 import { MOVER, OWNER } from '../tenancy/roles.ts'
 import type { RoomTable } from './catalogue.ts'
 import type { MoverClient } from './mover-client.ts'
@@ -56,8 +56,10 @@ export async function pour(
   touched: readonly RoomTable[],
 ): Promise<void> {
   const stale = touched.map((t) => {
-    const same = t.key.map((c) => `and d.${quoteIdent(c.name)} = (k.key ->> ${text(c.name)})::${c.type}`).join(' ')
-    return `delete from ${waitingTable(target, t)} d using ${KEYS} k where k.table_name = ${text(t.name)} ${same};`
+    const same = t.key
+      .map((c) => `and d.${quoteIdent(c.name)} = (k.key ->> ${quoteLiteral(c.name)})::${c.type}`)
+      .join(' ')
+    return `delete from ${waitingTable(target, t)} d using ${KEYS} k where k.table_name = ${quoteLiteral(t.name)} ${same};`
   })
   const fresh = [
     ...tables.map((t) => [t, waitingTable(target, t)] as const),
@@ -70,8 +72,4 @@ export async function pour(
     set local role ${OWNER}; set local enable_hashjoin = on; set local enable_seqscan = on; ${stale.join('\n')}
     ${AS_MOVER}; ${fresh.join('\n')}
     set local role ${OWNER}; drop schema ${waitingRoom(target)} cascade; reset role`)
-}
-
-function text(value: string): string {
-  return `'${value.replaceAll("'", "''")}'`
 }

@@ -1,4 +1,4 @@
-import { quoteIdent } from '../quote.ts'
+import { quoteIdent, quoteLiteral } from '../quote.ts'
 import type { RoomTable } from './catalogue.ts'
 import type { MoverClient } from './mover-client.ts'
 import type { Side } from './side.ts'
@@ -35,13 +35,6 @@ export function upTo(table: RoomTable, key: readonly string[]): string {
 
 function compared(table: RoomTable, operator: string, key: readonly string[]): string {
   const names = table.key.map((c) => quoteIdent(c.name)).join(', ')
-  const values = table.key.map((c, i) => `${literal(key[i]!)}::${c.type}`).join(', ')
+  const values = table.key.map((c, i) => `${quoteLiteral(key[i]!)}::${c.type}`).join(', ')
   return `(${names}) ${operator} (${values})`
-}
-
-/** COPY takes no parameters. Safe whatever the setting of standard_conforming_strings. */
-function literal(value: string): string {
-  return value.includes('\\')
-    ? ` E'${value.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`
-    : `'${value.replaceAll("'", "''")}'`
 }

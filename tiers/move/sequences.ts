@@ -1,3 +1,4 @@
+import { quoteLiteral } from '../quote.ts'
 import { OWNER } from '../tenancy/roles.ts'
 import type { RoomSequence } from './catalogue.ts'
 import { beginBooks, type Side } from './side.ts'
@@ -22,7 +23,7 @@ export async function continueSequences(source: Side, target: Side, sequences: r
       .map(({ name, cache }) => {
         const sequence = target.table(name)
         const { last, called } = values.get(name)!
-        const set = `setval('${sequence.replaceAll("'", "''")}', greatest(${last}, last_value), ${called} or is_called)`
+        const set = `setval(${quoteLiteral(sequence)}, greatest(${last}, last_value), ${called} or is_called)`
         // Changes nothing but takes the lock that nextval waits for.
         return `${isShared ? `alter sequence ${sequence} cache ${cache};` : ''} select ${set} from ${sequence};`
       })
@@ -44,7 +45,7 @@ export async function valuesOf(
     sequences
       .map(
         ({ name }) =>
-          `select '${name.replaceAll("'", "''")}' as name, last_value::text as last, is_called as called from ${side.table(name)}`,
+          `select ${quoteLiteral(name)} as name, last_value::text as last, is_called as called from ${side.table(name)}`,
       )
       .join(' union all '),
   )

@@ -1,4 +1,5 @@
 import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto'
+import { quoteLiteral } from '../quote.ts'
 
 /** As PostgreSQL has them by itself. */
 const ITERATIONS = 4096
@@ -11,7 +12,7 @@ const SALT_BYTES = 16
  * Other characters than those of ASCII would have to be normalised as the server does (RFC 4013): then it is the text.
  */
 export function passwordLiteral(password: string, salt: Buffer = randomBytes(SALT_BYTES)): string {
-  if (!/^[\x20-\x7e]+$/.test(password)) return `'${password.replaceAll("'", "''")}'`
+  if (!/^[\x20-\x7e]+$/.test(password)) return quoteLiteral(password)
   const salted = pbkdf2Sync(password, salt, ITERATIONS, 32, 'sha256')
   const hmac = (text: string) => createHmac('sha256', salted).update(text).digest()
   const stored = createHash('sha256').update(hmac('Client Key')).digest('base64')

@@ -18,6 +18,12 @@ export class Differs extends Error {
   }
 }
 
+/**
+ * The connections that noted all that was applied since a whole verification. What is dirty is noted in a temporary table,
+ * so another connection would know of nothing, and a cut-over that was begun again on it compare nothing.
+ */
+const verified = new WeakSet<MoverClient>()
+
 const NAMED_MAX = 5
 /** One piece of a table: its hash is a few hundredths of a second of a server's time. */
 const PIECE_ROWS = 50_000
@@ -61,6 +67,7 @@ export async function verifyAll(
  * Compares only what was applied since the last whole verification. The source is fenced, so both sides stand still.
  *
  * @returns how many rows were compared; null where they are too many for a pause
+ * @throws Differs; and an Error where the connection of the whole verification is gone, which has to be repeated then
  */
 export async function verifyDirty(
   source: Side,
@@ -69,6 +76,7 @@ export async function verifyDirty(
   rowsMax: number,
 ): Promise<number | null> {
   const [from, to] = await Promise.all([source.client(), target.client()])
+  if (!verified.has(to)) throw new Error('the connection that knew what to compare is gone: all is verified once more')
   const dirty = await to.query<{ table_name: string; keys: unknown[]; count: number }>(
     `select table_name, jsonb_agg(key) as keys, count(*)::float8 as count
      from (select distinct table_name, key from ${DIRTY}) d group by 1`,
@@ -99,7 +107,9 @@ export async function verifyDirty(
 
 /** To be called when a whole verification has held: from here on what is applied is dirty. */
 export async function forgetDirty(target: Side): Promise<void> {
-  await (await target.client()).query(`truncate ${DIRTY}`)
+  const client = await target.client()
+  await client.query(`truncate ${DIRTY}`)
+  verified.add(client)
 }
 
 /** All columns of the row as text, in a fixed order; an empty text and a null differ in it, and so do 1.0 and 1.00. */

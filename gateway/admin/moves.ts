@@ -74,7 +74,8 @@ export function movesApi({ control, log }: AdminDeps) {
       const { reason } = await bodyOf(c, removal)
       const move = await moves[action](c.req.param('id'), byOf(c, reason))
       await logged(c, action, move, reason)
-      return c.json(moveView(move), 202)
+      // What has been done already is answered as such: a client that lost the first answer asks again.
+      return c.json(moveView(move), isFinal(move.state) ? 200 : 202)
     })
   }
 

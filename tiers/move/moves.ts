@@ -17,11 +17,12 @@ import type { StoredCertificate } from './certificate.ts'
 import { MOVE_SETTINGS, type MoveHook, type MoveSettings } from './context.ts'
 import { createGauges, openGauge } from './gauge.ts'
 import type { Destination, MovePlan } from './plan.ts'
-import { createPlanner, isWatched, isWatchedState } from './planner.ts'
+import { createPlanner, isWatched } from './planner.ts'
 import { assertNothingRefused } from './preflight.ts'
 import { openProbe } from './probe.ts'
+import { isAnswered, statesFor } from './requests.ts'
 import { type MoveRunner, startRunner } from './runner.ts'
-import { isBeforeFlip, isFinal, type MoveState } from './states.ts'
+import { isFinal, type MoveState } from './states.ts'
 import { type MoveFilter, type MoveStore, moveStore } from './store.ts'
 import type { Move, MoveRequest } from './types.ts'
 import { createVigil } from './vigil.ts'
@@ -48,7 +49,10 @@ export interface Moves {
   /** @throws InnkeeperError `not_found` */
   get(id: string): Promise<Move>
   list(filter?: Partial<MoveFilter>): Promise<Move[]>
-  /** Before the flip only. @param by who asks @throws InnkeeperError `conflict` after it */
+  /**
+   * Before the flip only. As with the two below: who asks for what is done already, or being done, is told so.
+   * @param by who asks @throws InnkeeperError `conflict` after it
+   */
   abort(id: string, by?: By | string): Promise<Move>
   /** After the flip, while it is watched. @throws InnkeeperError `conflict` otherwise */
   rollback(id: string, by?: By | string): Promise<Move>
@@ -131,27 +135,23 @@ export function createMoves(options: MovesOptions): Moves {
     if (found !== null) return found
     throw new InnkeeperError('not_found', `There is no move "${id}"`)
   }
-  const ask = async (
-    id: string,
-    request: MoveRequest,
-    asker: By | string | undefined,
-    may: (state: MoveState) => boolean,
-  ) => {
-    const move = await get(id)
-    if (!may(move.state)) {
-      throw new InnkeeperError('conflict', `The move is ${move.state}: ${request} has no place there`)
+  const ask = async (id: string, request: MoveRequest, asker: By | string | undefined): Promise<Move> => {
+    for (;;) {
+      const move = await get(id)
+      if (isAnswered(move, request)) return move
+      const tenant = await options.tenant(move.tenantId)
+      const by = byNamed(asker)
+      const name = asker === undefined ? null : by.actor
+      const asked = await recorded(sql, (inTurn) => inTurn.request(id, request, name, statesFor(request)), {
+        action: `move.${request}`,
+        by,
+        tenant,
+        details: { move: id, state: move.state },
+      })
+      wake()
+      if (asked !== null) return asked
+      // It went on meanwhile: whether there is still something to ask for depends on where to.
     }
-    const tenant = await options.tenant(move.tenantId)
-    const by = byNamed(asker)
-    const name = asker === undefined ? null : by.actor
-    const asked = await recorded(sql, (inTurn) => inTurn.request(id, request, name), {
-      action: `move.${request}`,
-      by,
-      tenant,
-      details: { move: id, state: move.state },
-    })
-    wake()
-    return asked ?? move
   }
   const events = async function* (id: string, signal?: AbortSignal) {
     let last = ''
@@ -170,7 +170,7 @@ export function createMoves(options: MovesOptions): Moves {
   }
 
   const completeFirst = async (before: Move, by: By | string) => {
-    if (before.state === 'watching') await ask(before.id, 'complete', by, isWatchedState)
+    if (before.state === 'watching') await ask(before.id, 'complete', by)
     for await (const { endedAt } of events(before.id, AbortSignal.timeout(COMPLETE_MS))) if (endedAt !== null) return
     throw new InnkeeperError('conflict', 'The move before this one is still being completed', {
       details: `move ${before.id}`,
@@ -218,14 +218,14 @@ export function createMoves(options: MovesOptions): Moves {
     },
     get,
     list: ({ tenantId, open, limit = 100 } = {}) => store.list({ tenantId, open, limit }),
-    abort: (id, by) => ask(id, 'abort', by, (s) => isBeforeFlip(s) || s === 'aborting'),
+    abort: (id, by) => ask(id, 'abort', by),
     async rollback(id, by) {
       const move = await get(id)
       const tenant = await options.tenant(move.tenantId)
       assertResidency(tenant, 'A rollback', forbids(tenant, move.from))
-      return ask(id, 'rollback', by, (s) => s === 'watching')
+      return ask(id, 'rollback', by)
     },
-    complete: (id, by) => ask(id, 'complete', by, (s) => s === 'watching'),
+    complete: (id, by) => ask(id, 'complete', by),
     async certificate(id) {
       const { state, endedAt } = await get(id)
       const text = await store.signedCertificate(id)
@@ -248,12 +248,7 @@ export function createMoves(options: MovesOptions): Moves {
       })
     },
     without: (completeBy, work) =>
-      withoutMoves(
-        turns.sql,
-        store,
-        { completeBy, complete: (id, by) => ask(id, 'complete', by, (s) => s === 'watching' || s === 'completing') },
-        work,
-      ),
+      withoutMoves(turns.sql, store, { completeBy, complete: (id, by) => ask(id, 'complete', by) }, work),
     run(hook) {
       const runner = startRunner({
         sql,

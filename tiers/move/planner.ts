@@ -6,7 +6,7 @@ import { type ResidencyFault, residencyFaults } from '../residency/faults.ts'
 import type { RoomMaker } from '../rooms/maker.ts'
 import { type Destination, destinationOf, type MovePlan, type Refusal } from './plan.ts'
 import { type Preflight, preflight } from './preflight.ts'
-import { isBeforeFlip, type MoveState } from './states.ts'
+import { isBeforeFlip } from './states.ts'
 import type { MoveStore } from './store.ts'
 import type { Home, Move } from './types.ts'
 
@@ -115,5 +115,4 @@ export function createPlanner(deps: PlannerDeps): Planner {
 }
 
 const hasPlace = ({ state }: Move) => isBeforeFlip(state) && state !== 'planned'
-export const isWatchedState = (state: MoveState) => state === 'watching' || state === 'completing'
-export const isWatched = ({ state }: Move) => isWatchedState(state)
+export const isWatched = ({ state }: Move) => state === 'watching' || state === 'completing'

@@ -53,8 +53,8 @@ export interface MoveStore {
   transition(lease: Lease, from: MoveState, to: MoveState, patch?: MovePatch): Promise<Move>
   /** @throws Overtaken */
   patch(lease: Lease, patch: MovePatch): Promise<void>
-  /** @returns null where the move has ended */
-  request(id: string, request: MoveRequest, by: string | null): Promise<Move | null>
+  /** @returns null where the move is in none of these states any more */
+  request(id: string, request: MoveRequest, by: string | null, states: readonly MoveState[]): Promise<Move | null>
   /** @returns the text that was stored with the move's end; null where it has none */
   signedCertificate(id: string): Promise<string | null>
 }
@@ -157,9 +157,10 @@ export function moveStore(sql: postgres.Sql): MoveStore {
         where id = ${id} and lease_owner = ${owner} and generation = ${generation} returning id`
       if (rows.length === 0) throw new Overtaken()
     },
-    async request(id, request, by) {
+    async request(id, request, by, states) {
       const [row] = await sql<Move[]>`
-        update moves set request = ${request}, requested_by = ${by}, updated_at = now() where id = ${id} and ended_at is null returning ${columns}`
+        update moves set request = ${request}, requested_by = ${by}, updated_at = now()
+        where id = ${id} and state in ${sql(states as MoveState[])} returning ${columns}`
       return row ?? null
     },
     async signedCertificate(id) {

@@ -237,10 +237,11 @@ export const operations: readonly Operation[] = [
     path: `${MOVE}/abort`,
     id: 'abortMove',
     right: 'move.control',
-    summary: 'Ends it before the tenant has moved: it stays where it is',
+    summary:
+      'Ends it before the tenant has moved: it stays where it is; 200 where it is aborted already, 409 where it ended otherwise',
     body: removal,
     headers: reason,
-    answers: { 202: 'Move' },
+    answers: { 200: 'Move', 202: 'Move' },
     problems: [404, 409],
   },
   {
@@ -248,10 +249,11 @@ export const operations: readonly Operation[] = [
     path: `${MOVE}/rollback`,
     id: 'rollBackMove',
     right: 'move.control',
-    summary: 'Brings the tenant back where it came from, with all that was written since',
+    summary:
+      'Brings the tenant back where it came from, with all that was written since; 200 where it is back already, 409 where it ended otherwise',
     body: removal,
     headers: reason,
-    answers: { 202: 'Move' },
+    answers: { 200: 'Move', 202: 'Move' },
     problems: [404, 409],
   },
   {
@@ -259,10 +261,10 @@ export const operations: readonly Operation[] = [
     path: `${MOVE}/complete`,
     id: 'completeMove',
     right: 'move.control',
-    summary: 'Removes the room that the tenant left',
+    summary: 'Removes the room that the tenant left; 200 where it is gone already, 409 where the move ended otherwise',
     body: removal,
     headers: reason,
-    answers: { 202: 'Move' },
+    answers: { 200: 'Move', 202: 'Move' },
     problems: [404, 409],
   },
   {

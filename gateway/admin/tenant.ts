@@ -21,24 +21,12 @@ export function tenantApi({ config, control, log }: AdminDeps) {
     for (const field of ['status', 'tier', 'away'] as const) {
       if (change[field] !== undefined) requireRight(c, `tenant.${field}`)
     }
-    const by = byOf(c, change.reason)
-    let tenant = before
-    if (change.tier !== undefined && change.tier !== before.tier) {
-      tenant = await control.setTier(before.id, change.tier, by)
-      const details = { from: before.tier, to: tenant.tier }
-      logChange(log, c, { action: 'tenant.tier', tenant, reason: change.reason, details })
-    }
-    if (change.away !== undefined && change.away !== (before.away ?? null)) {
-      tenant = await control.setAway(before.id, change.away, by)
-      const details = { from: before.away ?? null, to: change.away }
-      logChange(log, c, { action: 'tenant.away', tenant, reason: change.reason, details })
-    }
-    if (change.status !== undefined && change.status !== before.status) {
-      const isSuspension = change.status === 'suspended'
-      tenant = await (isSuspension ? control.suspend(before.id, by) : control.resume(before.id, by))
-      const action = isSuspension ? 'tenant.suspend' : 'tenant.resume'
-      logChange(log, c, { action, tenant, reason: change.reason })
-    }
+    const { was, now: tenant } = await control.changeTenant(before.id, change, byOf(c, change.reason))
+    const logged = (action: string, details?: Record<string, unknown>) =>
+      logChange(log, c, { action, tenant, reason: change.reason, ...(details && { details }) })
+    if (tenant.tier !== was.tier) logged('tenant.tier', { from: was.tier, to: tenant.tier })
+    if (tenant.away !== was.away) logged('tenant.away', { from: was.away ?? null, to: tenant.away ?? null })
+    if (tenant.status !== was.status) logged(tenant.status === 'suspended' ? 'tenant.suspend' : 'tenant.resume')
     return c.json(tenantView(tenant, config))
   })
 

@@ -28,6 +28,7 @@ import { type FleetMigration, type MigrateOptions, type MigrationProgress, migra
 import { type Incarnation, newIncarnation } from './incarnation.ts'
 import { chooseCluster, regionNamed, requirePeering, tierNamed } from './place.ts'
 import { type ResidencyControl, residencyControl } from './residency.ts'
+import { type TenantChanges, tenantChanges } from './tenant-change.ts'
 import { type TenantFilter, type TenantRecord, type TenantStore, tenantStore } from './tenant-store.ts'
 
 export interface ControlPlaneOptions {
@@ -58,7 +59,7 @@ export interface CreateTenant {
  * Everything that writes the directory or makes rooms. It needs the credentials of all regions; gateways have none of it.
  * Whatever changes something takes who wants it, for the audit log.
  */
-export interface ControlPlane extends ResidencyControl {
+export interface ControlPlane extends TenantChanges, ResidencyControl {
   readonly store: TenantStore
   readonly audit: AuditLog
   readonly operators: Operators
@@ -74,15 +75,6 @@ export interface ControlPlane extends ResidencyControl {
   /** @throws InnkeeperError `tenant_not_found` */
   tenant(slugOrId: string): Promise<TenantRecord>
   tenants(filter: TenantFilter): Promise<TenantRecord[]>
-  suspend(slugOrId: string, by?: By): Promise<TenantRecord>
-  resume(slugOrId: string, by?: By): Promise<TenantRecord>
-  /**
-   * A tier of the same isolation model is a matter of limits; another one needs a move.
-   * @throws InnkeeperError `conflict` where it does, `residency_violation`
-   */
-  setTier(slugOrId: string, tier: string, by?: By): Promise<TenantRecord>
-  /** @param away null for what its tier says @throws InnkeeperError `residency_violation` */
-  setAway(slugOrId: string, away: AwayPolicy | null, by?: By): Promise<TenantRecord>
   /** Refuses the tenant's requests for good and removes its room with all that is in it. */
   offboard(slugOrId: string, by?: By): Promise<TenantRecord>
   keysOf(region: string): KeyAdmin
@@ -151,17 +143,6 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
       await store.setStatus(now.id, 'active')
       return tenant(now.id)
     })
-  const setStatus = async (slugOrId: string, from: readonly string[], to: 'active' | 'suspended', by: By) => {
-    const { id } = await tenant(slugOrId)
-    return store.exclusively(id, async () => {
-      const now = await tenant(id)
-      if (now.status !== to) {
-        if (!from.includes(now.status)) throw new InnkeeperError('conflict', `The tenant is ${now.status}`)
-        await store.setStatus(id, to, { action: to === 'active' ? 'tenant.resume' : 'tenant.suspend', by })
-      }
-      return tenant(id)
-    })
-  }
   const keysOf = (region: string) => {
     const found = keyStores.get(region)
     if (found !== undefined) return found.admin
@@ -182,6 +163,7 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
   })
 
   return {
+    ...tenantChanges({ config, store, tenant }),
     ...residencyControl({ config, sql: records.sql, store, audit, moves, tenant, keysOf }),
     store,
     audit,
@@ -249,37 +231,6 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
       // After the room is made: a domain that is taken must not leave the tenant half made.
       for (const domain of domains) await store.addDomain(begun.id, domain.toLowerCase(), by)
       return domains.length === 0 ? finished : tenant(begun.id)
-    },
-    suspend: (slugOrId, by = BY_PROGRAM) => setStatus(slugOrId, ['active'], 'suspended', by),
-    resume: (slugOrId, by = BY_PROGRAM) => setStatus(slugOrId, ['suspended'], 'active', by),
-    async setTier(slugOrId, tierName, by = BY_PROGRAM) {
-      const { isolation } = tierNamed(config, tierName)
-      const { id } = await tenant(slugOrId)
-      return store.exclusively(id, async () => {
-        const now = await tenant(id)
-        const { slug, region, placement } = now
-        if (placement !== null && placement.isolation !== isolation) {
-          throw new InnkeeperError('conflict', `Tier ${tierName} needs a move`, {
-            field: 'tier',
-            details: `${slug} lives on model ${placement.isolation}, and tier ${tierName} is of model ${isolation}`,
-            hint: 'Choose a tier of the same isolation model, or move the tenant.',
-          })
-        }
-        const home = { tier: tierName, region, cluster: placement?.cluster ?? null }
-        assertResidency(now, 'A change of tier', residencyFaults(config, now, home))
-        await store.setTier(id, tierName, { action: 'tenant.tier', by })
-        return tenant(id)
-      })
-    },
-    async setAway(slugOrId, away, by = BY_PROGRAM) {
-      requirePeering(config, away)
-      const { id } = await tenant(slugOrId)
-      return store.exclusively(id, async () => {
-        const now = await tenant(id)
-        assertResidency(now, 'The away policy', awayFaults(config, now, away))
-        await store.setAway(id, away, { action: 'tenant.away', by })
-        return tenant(id)
-      })
     },
     async offboard(slugOrId, by = BY_PROGRAM) {
       const { id } = await tenant(slugOrId)

@@ -49,6 +49,8 @@ export interface TenantStore {
   begin(tenant: NewTenant, place: Place, by?: By): Promise<TenantRecord>
   /** @param note what the audit log says of it, in the same transaction; nothing where left out, as of steps of a larger change */
   setStatus(id: TenantId, status: TenantStatus, note?: Note): Promise<void>
+  /** All of them in one transaction. */
+  change(id: TenantId, changes: readonly NotedChange[]): Promise<void>
   setTier(id: TenantId, tier: string, note?: Note): Promise<void>
   /** @param away null for what its tier says */
   setAway(id: TenantId, away: AwayPolicy | null, note?: Note): Promise<void>
@@ -63,6 +65,14 @@ export interface TenantStore {
   /** Takes the turn of one tenant's changes, for as long as the work lasts. */
   exclusively<T>(id: TenantId, work: () => Promise<T>): Promise<T>
 }
+
+/** Some columns of a tenant's row, and what the audit log says of it. */
+export interface NotedChange {
+  readonly values: Change
+  readonly note?: Note | undefined
+}
+
+type Change = Partial<Pick<typeof tenants.$inferInsert, 'status' | 'tier' | 'away' | 'profile' | 'pinned'>>
 
 /** Names the first room by the epoch that it is given. */
 type Place = (loads: ClusterLoad[], epoch: number) => Placement
@@ -114,10 +124,12 @@ export function tenantStore(client: postgres.Sql, locks: postgres.Sql): TenantSt
     },
     load: () => loadOf(db),
     begin: (tenant, place, by) => begin(db, tenant, place, by),
-    setStatus: (id, status, note) => change(db, id, { status }, note),
-    setTier: (id, tier, note) => change(db, id, { tier }, note),
-    setAway: (id, away, note) => change(db, id, { away }, note),
-    setResidency: (id, { profile, pinned }, note) => change(db, id, { profile, pinned: pinned && [...pinned] }, note),
+    change: (id, changes) => change(db, id, changes),
+    setStatus: (id, status, note) => change(db, id, [{ values: { status }, note }]),
+    setTier: (id, tier, note) => change(db, id, [{ values: { tier }, note }]),
+    setAway: (id, away, note) => change(db, id, [{ values: { away }, note }]),
+    setResidency: (id, { profile, pinned }, note) =>
+      change(db, id, [{ values: { profile, pinned: pinned && [...pinned] }, note }]),
     addDomain: (id, domain, by) =>
       db.transaction(async (tx) => {
         const [made] = await tx.insert(domains).values({ domain, tenantId: id }).onConflictDoNothing().returning()
@@ -159,22 +171,25 @@ export function tenantStore(client: postgres.Sql, locks: postgres.Sql): TenantSt
 type Db = ReturnType<typeof drizzle>
 type Row = { tenant: typeof tenants.$inferSelect; placement: typeof placements.$inferSelect | null; domains: string[] }
 
-type Change = Partial<Pick<typeof tenants.$inferInsert, 'status' | 'tier' | 'away' | 'profile' | 'pinned'>>
-
-async function change(db: Db, id: TenantId, values: Change, note: Note | undefined): Promise<void> {
+async function change(db: Db, id: TenantId, changes: readonly NotedChange[]): Promise<void> {
   const write = db.transaction(async (tx) => {
     const [was] = await tx.select().from(tenants).where(eq(tenants.id, id)).for('update')
     if (was === undefined) return
-    await tx.update(tenants).set(values).where(eq(tenants.id, id))
-    const before = Object.fromEntries(Object.keys(values).map((name) => [name, was[name as keyof Change] ?? null]))
-    await noted(tx, id, note, { before, after: values })
+    await tx
+      .update(tenants)
+      .set(Object.assign({}, ...changes.map((c) => c.values)))
+      .where(eq(tenants.id, id))
+    for (const { values, note } of changes) {
+      const before = Object.fromEntries(Object.keys(values).map((name) => [name, was[name as keyof Change] ?? null]))
+      await noted(tx, id, note, { before, after: values })
+    }
   })
   await forbidden(write)
 }
 
 type Tx = Parameters<Parameters<Db['transaction']>[0]>[0]
 
-/** The last statement of a change's transaction. */
+/** The last statements of a change's transaction. */
 async function noted(
   tx: Tx,
   id: TenantId,

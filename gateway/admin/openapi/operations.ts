@@ -74,7 +74,8 @@ export const operations: readonly Operation[] = [
     path: TENANT,
     id: 'changeTenant',
     right: 'tenant.change',
-    summary: 'Suspends or resumes it, or gives it another away policy or tier of the same isolation model',
+    summary:
+      'Suspends or resumes it, gives it another away policy or tier of the same isolation model: all that is asked for, or nothing',
     body: tenantChange,
     headers: reason,
     answers: { 200: 'Tenant' },

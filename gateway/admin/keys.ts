@@ -3,9 +3,10 @@ import { InnkeeperError } from '../../tiers/errors.ts'
 import { isTenantId } from '../../tiers/types.ts'
 import { byOf, logChange } from './changes.ts'
 import type { AdminDeps, AdminEnv } from './env.ts'
-import { bodyOf } from './input.ts'
+import { bodyOf, queryOf } from './input.ts'
 import { assertThere, tenantNamed } from './named.ts'
-import { newKey, removal } from './shapes.ts'
+import { paged } from './page.ts'
+import { newKey, pageQuery, removal } from './shapes.ts'
 import { keyView } from './views.ts'
 
 /** `/admin/v1/tenants/{slug}/keys`. They are kept in the tenant's home region; a key's text is shown once, here. */
@@ -13,9 +14,11 @@ export function keysApi({ control, log }: AdminDeps) {
   const app = new Hono<AdminEnv>()
 
   app.get('/:slug/keys', async (c) => {
+    const { limit, after } = queryOf(c, pageQuery)
     const tenant = await tenantNamed(control, c)
-    const keys = await control.keysOf(tenant.region).list(tenant.id)
-    return c.json({ keys: keys.map((key) => keyView(key)) })
+    const list = (most: number) => control.keysOf(tenant.region).list(tenant.id, { after, limit: most })
+    const { page, next } = await paged(c, limit, list, (last) => last.id)
+    return c.json({ keys: page.map((key) => keyView(key)), next })
   })
 
   app.post('/:slug/keys', async (c) => {

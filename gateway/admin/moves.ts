@@ -7,6 +7,7 @@ import { byOf, logChange } from './changes.ts'
 import type { AdminContext, AdminDeps, AdminEnv } from './env.ts'
 import { bodyOf, queryOf } from './input.ts'
 import { assertThere, noteLook, tenantNamed } from './named.ts'
+import { paged } from './page.ts'
 import { moveQuery, newMove, removal } from './shapes.ts'
 
 /** `POST /admin/v1/tenants/{slug}/moves`: begins a move, or says what it would do. */
@@ -47,10 +48,12 @@ export function movesApi({ control, log }: AdminDeps) {
   }
 
   app.get('/', async (c) => {
-    const { tenant, open, limit } = queryOf(c, moveQuery)
+    const { tenant, open, limit, after } = queryOf(c, moveQuery)
     const of = tenant === undefined ? undefined : await control.tenant(tenant)
     if (of !== undefined) await noteLook(control, c, of)
-    return c.json({ moves: (await moves.list({ tenantId: of?.id, open, limit })).map(moveView) })
+    const list = (most: number) => moves.list({ tenantId: of?.id, open, after, limit: most })
+    const { page, next } = await paged(c, limit, list, (last) => last.id)
+    return c.json({ moves: page.map(moveView), next })
   })
 
   app.get('/:id', async (c) => c.json(moveView(await moveNamed(c))))

@@ -2,14 +2,20 @@ import { Hono } from 'hono'
 import type { Operator } from '../../tiers/operators/operators.ts'
 import { byOf, logChange } from './changes.ts'
 import type { AdminDeps, AdminEnv } from './env.ts'
-import { bodyOf } from './input.ts'
-import { newOperator, removal } from './shapes.ts'
+import { bodyOf, queryOf } from './input.ts'
+import { paged } from './page.ts'
+import { newOperator, pageQuery, removal } from './shapes.ts'
 
 /** `/admin/v1/operators`: who may use this API, and as what. A token is shown once, here. */
 export function operatorsApi({ control, log }: AdminDeps) {
   const app = new Hono<AdminEnv>()
 
-  app.get('/', async (c) => c.json({ operators: (await control.operators.list()).map(operatorView) }))
+  app.get('/', async (c) => {
+    const { limit, after } = queryOf(c, pageQuery)
+    const list = (most: number) => control.operators.list({ after, limit: most })
+    const { page, next } = await paged(c, limit, list, (last) => last.id)
+    return c.json({ operators: page.map(operatorView), next })
+  })
 
   app.post('/', async (c) => {
     const { name, role, expiresAt, reason } = await bodyOf(c, newOperator)

@@ -78,8 +78,13 @@ export const migrationRun = z.strictObject({
 })
 export const removal = z.strictObject({ reason: reason.optional() })
 
+const limit = z.coerce.number().int().min(1).max(500).default(100)
+const after = z.uuid().toLowerCase().optional().describe('the `next` of the page before')
+
+export const pageQuery = z.strictObject({ limit, after })
+
 export const tenantQuery = z.strictObject({
-  limit: z.coerce.number().int().min(1).max(500).default(100),
+  limit,
   after: z.string().refine(isSlug, 'is no slug').optional().describe('the `next` of the page before'),
   region: z.string().optional(),
   tier: z.string().optional(),
@@ -112,7 +117,8 @@ export const newMove = z.strictObject({
 export const moveQuery = z.strictObject({
   tenant: z.string().optional().describe('a slug or an id'),
   open: z.stringbool().optional().describe('those that have not ended, or those that have'),
-  limit: z.coerce.number().int().min(1).max(500).default(100),
+  limit,
+  after,
 })
 
 const day = z.iso.datetime({ offset: true }).refine((at) => Date.parse(at) > Date.now(), 'lies in the past')
@@ -129,7 +135,7 @@ export const auditQuery = z.strictObject({
   actor: z.string().refine(hasNoNul, NO_NUL).optional(),
   action: z.string().refine(hasNoNul, NO_NUL).optional().describe('such as tenant.move'),
   before: z.coerce.number().int().min(1).optional().describe('the `next` of the page before: the newest come first'),
-  limit: z.coerce.number().int().min(1).max(500).default(100),
+  limit,
 })
 
 export const auditProofQuery = z.strictObject({

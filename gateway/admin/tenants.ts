@@ -5,6 +5,7 @@ import { byOf, logChange } from './changes.ts'
 import { assertFreeDomain } from './domains.ts'
 import type { AdminContext, AdminDeps, AdminEnv } from './env.ts'
 import { bodyOf, queryOf } from './input.ts'
+import { paged } from './page.ts'
 import { newTenant, tenantQuery } from './shapes.ts'
 import { tenantView } from './views.ts'
 
@@ -16,11 +17,8 @@ export function tenantsApi({ config, control, log }: AdminDeps) {
     const query = queryOf(c, tenantQuery)
     if (query.region !== undefined) regionNamed(config, query.region)
     if (query.tier !== undefined) tierNamed(config, query.tier)
-    // One more than asked for tells whether there is a next page.
-    const found = await control.tenants({ ...query, limit: query.limit + 1 })
-    const page = found.slice(0, query.limit)
-    const next = found.length > page.length ? page.at(-1)!.slug : null
-    if (next !== null) c.header('link', `<${pageUrl(c, next)}>; rel="next"`)
+    const list = (limit: number) => control.tenants({ ...query, limit })
+    const { page, next } = await paged(c, query.limit, list, (last) => last.slug)
     return c.json({ tenants: page.map((t) => tenantView(t, config)), next })
   })
 
@@ -73,10 +71,4 @@ function idempotencyKeyOf(c: AdminContext): string | undefined {
   throw new InnkeeperError('invalid_request', 'The Idempotency-Key is not 1 to 255 visible characters', {
     field: 'Idempotency-Key',
   })
-}
-
-function pageUrl(c: AdminContext, after: string): string {
-  const url = new URL(c.req.url)
-  url.searchParams.set('after', after)
-  return url.pathname + url.search
 }

@@ -31,7 +31,7 @@ test('a dry run says what would be moved and changes nothing', async () => {
   })
   expect(status).toBe(200)
   expect(body).toMatchObject({ kind: 'room', refusals: [], from: { tier: 'free' }, to: { tier: 'enterprise' } })
-  expect((await admin.call('GET', '/admin/v1/moves')).body).toEqual({ moves: [] })
+  expect((await admin.call('GET', '/admin/v1/moves')).body).toEqual({ moves: [], next: null })
   const shown = await run('tenants move acme --tier enterprise --dry-run')
   expect(shown).toMatchObject({
     code: 0,

@@ -11,11 +11,18 @@ export interface NewKey {
   readonly expiresAt: Date | null
 }
 
+export interface KeyPage {
+  /** Made before this key. */
+  readonly after?: string | undefined
+  readonly limit: number
+}
+
 /** Makes, lists and revokes keys in one region's key store; for the control plane. */
 export interface KeyAdmin {
   /** @returns the record and the key's text, which nobody can show again */
   create(tenantId: TenantId, key: NewKey): Promise<{ key: ApiKey; text: string }>
-  list(tenantId: TenantId): Promise<ApiKey[]>
+  /** The newest first; all of them where no page is asked for. */
+  list(tenantId: TenantId, page?: KeyPage): Promise<ApiKey[]>
   /** How many keys that are good each tenant has here. */
   counts(): Promise<{ tenant: TenantId; keys: number }[]>
   /** Revoking a revoked key changes nothing. @returns null where the tenant has no such key */
@@ -56,8 +63,10 @@ export function keyAdmin(sql: AdminSql): KeyAdmin {
         returning ${columns}`
       return { key: key!, text }
     },
-    list: async (tenantId) =>
-      sql<ApiKey[]>`select ${columns} from keys.api_keys where tenant_id = ${tenantId} order by created_at desc, id`,
+    list: async (tenantId, { after, limit }: Partial<KeyPage> = {}) =>
+      sql<ApiKey[]>`
+        select ${columns} from keys.api_keys
+        where tenant_id = ${tenantId} ${after ? sql`and id < ${after}` : sql``} order by id desc limit ${limit ?? null}`,
     counts: async () =>
       sql<{ tenant: TenantId; keys: number }[]>`
         select tenant_id as tenant, count(*)::int as keys from keys.api_keys where revoked_at is null group by 1 order by 1`,

@@ -217,7 +217,7 @@ export function createMoves(options: MovesOptions): Moves {
       })
     },
     get,
-    list: ({ tenantId, open, limit = 100 } = {}) => store.list({ tenantId, open, limit }),
+    list: ({ limit = 100, ...filter } = {}) => store.list({ ...filter, limit }),
     abort: (id, by) => ask(id, 'abort', by),
     async rollback(id, by) {
       const move = await get(id)

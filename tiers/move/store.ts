@@ -19,6 +19,8 @@ export interface Lease {
 export interface MoveFilter {
   readonly tenantId?: TenantId | undefined
   readonly open?: boolean | undefined
+  /** Begun before this move: the newest come first. */
+  readonly after?: string | undefined
   readonly limit: number
 }
 
@@ -121,12 +123,14 @@ export function moveStore(sql: postgres.Sql): MoveStore {
       throw new InnkeeperError('conflict', 'A migration is running', { hint: 'Wait for it to end, then try again.' })
     },
     get,
-    list: async ({ tenantId, open, limit }) =>
+    // By id, which begins with the time: it is never another's, so a page ends between two moves.
+    list: async ({ tenantId, open, after, limit }) =>
       sql<Move[]>`
         select ${columns} from moves
         where true ${tenantId ? sql`and tenant_id = ${tenantId}` : sql``}
           ${open === undefined ? sql`` : open ? sql`and ended_at is null` : sql`and ended_at is not null`}
-        order by created_at desc limit ${limit}`,
+          ${after ? sql`and id < ${after}` : sql``}
+        order by id desc limit ${limit}`,
     async claim(claim) {
       const id = await claimMove(sql, claim)
       return id === null ? null : get(id)

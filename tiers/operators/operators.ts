@@ -21,7 +21,8 @@ export interface Operators {
     wanted: { name: string; role: Role; expiresAt: Date | null },
     by: By,
   ): Promise<{ operator: Operator; token: string }>
-  list(): Promise<Operator[]>
+  /** By name; @param page.after the last one of the page before */
+  list(page: { readonly after?: string | undefined; readonly limit: number }): Promise<Operator[]>
   /** @throws InnkeeperError `not_found` */
   revoke(name: string, by: By): Promise<Operator>
   /** @returns null for a token that is unknown, revoked or expired */
@@ -54,7 +55,11 @@ export function operatorStore(sql: postgres.Sql): Operators {
       })
       return { operator, token }
     },
-    list: async () => sql<Operator[]>`select ${columns} from operators order by name, created_at`,
+    // A name comes again when it was revoked: the id tells them apart.
+    list: async ({ after, limit }) => sql<Operator[]>`
+      select ${columns} from operators
+      ${after ? sql`where (name, id) > (select name, id from operators where id = ${after})` : sql``}
+      order by name, id limit ${limit}`,
     async revoke(name, by) {
       if (!OPERATOR_NAME.test(name)) throw unknown(name)
       return sql.begin(async (tx) => {

@@ -41,7 +41,7 @@ export const schemas = {
   ResidencyReport: object({ document: { type: 'object' }, signature: nullable(text), keyId: nullable(text) }),
   Operator: object(operator),
   NewOperator: object({ ...operator, token: { ...text, description: 'Nobody can show it again.' } }),
-  Operators: object({ operators: list('Operator') }),
+  Operators: object({ operators: list('Operator'), next: nullable(text) }),
   AuditEntry: object({
     seq: count,
     at: time,
@@ -86,7 +86,7 @@ export const schemas = {
   TenantPage: object({ tenants: list('Tenant'), next: nullable(text) }),
   Key: object(key),
   NewKey: object({ ...key, apiKey: { ...text, description: 'The key itself; nobody can show it again.' } }),
-  Keys: object({ keys: list('Key') }),
+  Keys: object({ keys: list('Key'), next: nullable(text) }),
   Domains: object({ domains: { type: 'array', items: text } }),
   Domain: object({ domain: text, tenant: text }),
   Rows: object({
@@ -127,7 +127,7 @@ export const schemas = {
     updatedAt: time,
     endedAt: nullable(time),
   }),
-  Moves: object({ moves: list('Move') }),
+  Moves: object({ moves: list('Move'), next: nullable(text) }),
   Certificate: object({
     document: {
       type: 'object',

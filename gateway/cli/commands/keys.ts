@@ -3,6 +3,7 @@ import type { KeyView } from '../../admin/views.ts'
 import { segment } from '../admin-client.ts'
 import { cliOf } from '../cli.ts'
 import { collect, count } from '../options.ts'
+import { allPages } from '../pages.ts'
 import { table } from '../table.ts'
 
 const DAY_MS = 24 * 3_600_000
@@ -34,13 +35,16 @@ export function keysCommand(): Command {
 
   keys
     .command('list')
+    .description('the newest first')
     .argument('<slug>')
-    .action(async (slug: string, _options, command: Command) => {
+    .option('--limit <number>', 'show this many at the most', count)
+    .action(async (slug: string, { limit }, command: Command) => {
       const { terminal, admin } = cliOf(command)
-      const found = await (await admin()).call<{ keys: KeyView[] }>('GET', `/tenants/${segment(slug)}/keys`)
-      if (terminal.json) return terminal.data(found.keys)
-      if (found.keys.length === 0) return terminal.note(`${slug} has no keys.`)
-      const rows = found.keys.map((k) => [k.id, k.name, k.scopes.join(','), k.status, k.createdAt, k.expiresAt])
+      const wanted = { path: `/tenants/${segment(slug)}/keys`, name: 'keys', limit }
+      const found = await allPages<KeyView>(await admin(), terminal, wanted)
+      if (terminal.json) return terminal.data(found)
+      if (found.length === 0) return terminal.note(`${slug} has no keys.`)
+      const rows = found.map((k) => [k.id, k.name, k.scopes.join(','), k.status, k.createdAt, k.expiresAt])
       terminal.out(table(terminal, ['key', 'name', 'scopes', 'status', 'created', 'expires'], rows))
     })
 

@@ -4,6 +4,7 @@ import { type AdminClient, segment } from '../admin-client.ts'
 import { type Cli, cliOf } from '../cli.ts'
 import { EXIT } from '../exit-codes.ts'
 import { count } from '../options.ts'
+import { allPages } from '../pages.ts'
 import type { SetExitCode } from '../program.ts'
 import { progressBar } from '../progress-bar.ts'
 import { pairs, table } from '../table.ts'
@@ -47,15 +48,11 @@ export function movesCommand(setExitCode: SetExitCode): Command {
     .description('the newest first')
     .option('--tenant <slug>')
     .option('--open', 'only those that have not ended')
-    .option('--limit <number>', 'show this many at the most', count)
+    .option('--limit <number>', 'show this many at the most', count, 100)
     .action(async ({ tenant, open, limit }, command: Command) => {
       const { terminal, admin } = cliOf(command)
-      const query = new URLSearchParams({
-        ...(tenant && { tenant }),
-        ...(open && { open: 'true' }),
-        ...(limit && { limit: String(limit) }),
-      })
-      const found = (await (await admin()).call<{ moves: MoveView[] }>('GET', `/moves?${query}`)).moves
+      const query = { tenant, open: open && 'true' }
+      const found = await allPages<MoveView>(await admin(), terminal, { path: '/moves', name: 'moves', query, limit })
       if (terminal.json) return terminal.data(found)
       if (found.length === 0) return terminal.note('There are no such moves.')
       const rows = found.map((m) => [m.id, m.state, placeOf(m.from), placeOf(m.to), pause(m), m.reason])

@@ -4,6 +4,7 @@ import type { OperatorView } from '../../admin/operators.ts'
 import { segment } from '../admin-client.ts'
 import { cliOf } from '../cli.ts'
 import { count } from '../options.ts'
+import { allPages } from '../pages.ts'
 import { table } from '../table.ts'
 
 const DAY_MS = 24 * 3_600_000
@@ -29,13 +30,18 @@ export function operatorsCommand(): Command {
       terminal.note(`The token of ${name}, in the role ${role}. Keep it now: nobody can show it again.`)
     })
 
-  operators.command('list').action(async (_options, command: Command) => {
-    const { terminal, admin } = cliOf(command)
-    const { operators: found } = await (await admin()).call<{ operators: OperatorView[] }>('GET', '/operators')
-    if (terminal.json) return terminal.data(found)
-    const rows = found.map((o) => [o.name, o.role, o.status, o.createdAt, o.expiresAt])
-    terminal.out(table(terminal, ['operator', 'role', 'status', 'created', 'expires'], rows))
-  })
+  operators
+    .command('list')
+    .description('by name')
+    .option('--limit <number>', 'show this many at the most', count)
+    .action(async ({ limit }, command: Command) => {
+      const { terminal, admin } = cliOf(command)
+      const wanted = { path: '/operators', name: 'operators', limit }
+      const found = await allPages<OperatorView>(await admin(), terminal, wanted)
+      if (terminal.json) return terminal.data(found)
+      const rows = found.map((o) => [o.name, o.role, o.status, o.createdAt, o.expiresAt])
+      terminal.out(table(terminal, ['operator', 'role', 'status', 'created', 'expires'], rows))
+    })
 
   operators
     .command('revoke')

@@ -1,14 +1,14 @@
 import { Argument, Command, Option } from 'commander'
 import type { TenantView } from '../../admin/views.ts'
-import { type AdminClient, segment } from '../admin-client.ts'
+import { segment } from '../admin-client.ts'
 import { type Cli, cliOf } from '../cli.ts'
 import { confirm } from '../confirm.ts'
 import { collect, count } from '../options.ts'
+import { allPages } from '../pages.ts'
 import type { SetExitCode } from '../program.ts'
 import { pairs, table } from '../table.ts'
 import { addMoveCommand } from './move.ts'
 
-const PAGE = 500
 const POLICIES = ['forward', 'redirect', 'reject'] as const
 const awayOption = (text: string) =>
   new Option('--away <policy>', `${text}; its tier's where left out`).choices(POLICIES)
@@ -49,7 +49,9 @@ export function tenantsCommand(setExitCode: SetExitCode): Command {
     .option('--limit <number>', 'show this many at the most', count)
     .action(async (options, command: Command) => {
       const { terminal, admin } = cliOf(command)
-      const found = await allTenants(await admin(), options)
+      const { region, tier, status, limit } = options
+      const wanted = { path: '/tenants', name: 'tenants', query: { region, tier, status }, limit }
+      const found = await allPages<TenantView>(await admin(), terminal, wanted)
       if (terminal.json) return terminal.data(found)
       if (found.length === 0) return terminal.note('There are no such tenants.')
       const rows = found.map((t) => [
@@ -132,30 +134,6 @@ function change(parent: Command, name: string, description: string, body: { stat
       const admin = await cli.admin()
       show(cli, await admin.call<TenantView>('PATCH', `/tenants/${segment(slug)}`, { body: { ...body, reason } }))
     })
-}
-
-interface ListOptions {
-  readonly region?: string
-  readonly tier?: string
-  readonly status?: string
-  readonly limit?: number
-}
-
-async function allTenants(
-  admin: AdminClient,
-  { limit = Number.POSITIVE_INFINITY, ...filter }: ListOptions,
-): Promise<TenantView[]> {
-  const found: TenantView[] = []
-  const query = new URLSearchParams()
-  for (const name of ['region', 'tier', 'status'] as const)
-    if (filter[name] !== undefined) query.set(name, filter[name])
-  for (;;) {
-    query.set('limit', String(Math.min(PAGE, limit - found.length)))
-    const page = await admin.call<{ tenants: TenantView[]; next: string | null }>('GET', `/tenants?${query}`)
-    found.push(...page.tenants)
-    if (page.next === null || found.length >= limit) return found
-    query.set('after', page.next)
-  }
 }
 
 function show({ terminal }: Cli, tenant: TenantView): void {

@@ -3,6 +3,7 @@ import { bodyLimit } from 'hono/body-limit'
 import { within } from '../../tiers/cache/within.ts'
 import { InnkeeperError } from '../../tiers/errors.ts'
 import type { GatewayContext } from '../edge/env.ts'
+import { errorPages } from '../edge/error-pages.ts'
 import { createOnError } from '../edge/errors.ts'
 import { createPeers } from '../edge/peer.ts'
 import { requestId } from '../edge/request-id.ts'
@@ -32,8 +33,8 @@ const BODY_BYTES_MAX = 1024 * 1024
 const READY_MS = 2_000
 
 /**
- * The admin API, for a port of its own. Everything under `/admin/v1` asks for the token; `/healthz` and `/readyz` are
- * open; `/metrics` is open to this machine and asks everybody else for the token, because its labels name tenants. There is no CORS: no page of another origin has business here.
+ * The admin API, for a port of its own. Everything under `/admin/v1` asks for the token; `/healthz`, `/readyz` and
+ * `/errors/*` are open; `/metrics` is open to this machine and asks everybody else for the token, because its labels name tenants. There is no CORS: no page of another origin has business here.
  *
  * @throws InnkeeperError `invalid_config` when the configuration is not the control plane's
  */
@@ -59,6 +60,7 @@ export function createAdminApi(options: AdminApiOptions): Hono {
     const checks = { control_database: isReady }
     return c.json({ status: isReady ? 'ready' : 'not ready', checks }, isReady ? 200 : 503)
   })
+  app.use('/errors/*', errorPages())
   app.use('/metrics', (c, next) => (isFromHere(c, host) ? next() : authenticated(c, next)))
   app.get('/metrics', async (c) => {
     const text = await (options.metricsText ?? telemetry.prometheusText)()

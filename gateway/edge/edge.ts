@@ -20,6 +20,7 @@ import { ownNonces, sharedNonces } from './away/nonces.ts'
 import { createPeerPools } from './away/peer-pools.ts'
 import { cors } from './cors.ts'
 import type { GatewayContext, GatewayMiddleware } from './env.ts'
+import { errorPages } from './error-pages.ts'
 import { createOnError } from './errors.ts'
 import { createFailures } from './failures.ts'
 import { GzipResponse } from './gzip.ts'
@@ -100,6 +101,7 @@ export function createEdge(options: EdgeOptions): Edge {
     secureHeaders: secureHeaders(peers),
     cors: cors(config.cors.origins),
     health: health(options.ready ?? (async () => ({ checks: {} })), inFlight.isDraining),
+    errorPages: errorPages(),
     tenant: tenant({
       config,
       peers,

@@ -8,6 +8,7 @@ export interface MiddlewareParts {
   readonly secureHeaders: GatewayMiddleware
   readonly cors: GatewayMiddleware
   readonly health: GatewayMiddleware
+  readonly errorPages: GatewayMiddleware
   readonly tenant: GatewayMiddleware
 }
 
@@ -28,6 +29,8 @@ export function middlewareInOrder(parts: MiddlewareParts): readonly GatewayMiddl
     parts.cors,
     // Before the tenant: it has none, and must answer while the directory is down.
     parts.health,
+    // Before the tenant: it is for those who were refused, too.
+    parts.errorPages,
     // Last: identify, authenticate, home region, scope, limits. Behind it everything belongs to a tenant.
     parts.tenant,
   ]

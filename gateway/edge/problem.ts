@@ -65,6 +65,15 @@ export function statusOf(code: ErrorCode): number {
   return PROBLEMS[code].status
 }
 
+export function titleOf(code: ErrorCode): string {
+  return PROBLEMS[code].title
+}
+
+/** A reference to be resolved against the answer's own address, where it is served: `error-pages.ts`. */
+export function problemType(code: ErrorCode): string {
+  return `/errors/${code}`
+}
+
 /** What is not an InnkeeperError is `internal`, with the error itself as its cause: for the log, never for the client. */
 export function asInnkeeperError(error: unknown): InnkeeperError {
   if (error instanceof InnkeeperError) return error
@@ -77,7 +86,7 @@ export function problemOf(error: InnkeeperError, requestId: string): Problem {
   const open = !PRIVATE.has(error.code)
   const message = open ? error.message : 'Something went wrong on our side. It was logged with the request id.'
   return {
-    type: `/errors/${error.code}`,
+    type: problemType(error.code),
     title,
     status,
     detail: open && error.details !== undefined ? `${message}: ${error.details}` : message,

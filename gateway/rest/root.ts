@@ -1,7 +1,8 @@
 import type { Context } from 'hono'
+import { PAGE_POLICY, prefersHtml } from '../html/page.ts'
 import type { Catalogue } from './catalogue/types.ts'
 import { openApiDocument } from './openapi/document.ts'
-import { apiPage, PAGE_POLICY } from './openapi/page.ts'
+import { apiPage } from './openapi/page.ts'
 import type { RestRoom } from './room.ts'
 import { splitUrl } from './url.ts'
 
@@ -30,11 +31,4 @@ export function rootHandler(): (c: Context, room: RestRoom) => Promise<Response>
       vary: 'accept',
     })
   }
-}
-
-/** Browsers name `text/html` first; clients of the API name JSON, anything, or nothing. */
-function prefersHtml(accept: string): boolean {
-  const at = accept.indexOf('text/html')
-  const json = accept.indexOf('json')
-  return at !== -1 && (json === -1 || at < json)
 }

@@ -52,6 +52,15 @@ test('a name that nobody gave the API is refused, whatever the token', async () 
   await named.close()
 })
 
+test('what an error means is told without a token, and nothing else is', async () => {
+  const open = { authorization: '' }
+  const { body: problem } = await admin.call('GET', '/admin/v1/tenants', undefined, open)
+  const page = await admin.call('GET', problem.type, undefined, open)
+  expect(page).toMatchObject({ status: 200, body: { code: 'unauthenticated', status: 401 } })
+  expect(page.headers.get('cache-control')).toContain('public')
+  expect((await admin.call('GET', '/errors/nothing', undefined, open)).status).toBe(404)
+})
+
 test('what no database could hold is a fault of the request, not of ours', async () => {
   const nul = '\u0000'
   const cases = [

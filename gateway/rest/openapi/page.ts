@@ -1,20 +1,8 @@
-import { createHash } from 'node:crypto'
-import { html, raw } from 'hono/html'
+import { html } from 'hono/html'
+import { type Html, htmlPage } from '../../html/page.ts'
 import type { Catalogue, Column, Table } from '../catalogue/types.ts'
 import { isRequired } from './schemas.ts'
-import { STYLE } from './style.ts'
 import { ERROR_WORDS, OPERATOR_WORDS, PREFERENCE_WORDS } from './words.ts'
-
-type Html = ReturnType<typeof html>
-
-/** Nothing but this page's own style may load or run, so a comment in the database can do no harm here. */
-export const PAGE_POLICY = [
-  `default-src 'none'`,
-  `style-src 'sha256-${createHash('sha256').update(STYLE).digest('base64')}'`,
-  `base-uri 'none'`,
-  `form-action 'none'`,
-  `frame-ancestors 'none'`,
-].join('; ')
 
 /**
  * The data API of one tenant as a page for people: what the OpenAPI document says, readable in a browser.
@@ -23,16 +11,7 @@ export const PAGE_POLICY = [
  */
 export function apiPage(catalogue: Catalogue, basePath: string): Html {
   const tables = [...catalogue.tables.values()]
-  return html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Data API</title>
-<style>${raw(STYLE)}</style>
-</head>
-<body>
-<header><h1>Data API</h1>
+  const body = html`<header><h1>Data API</h1>
 <p>Every table below is served in <a href="https://docs.postgrest.org">PostgREST's dialect</a>, so its client libraries
 work as they are. Ask for this page as <code>application/json</code> to get the OpenAPI document.</p></header>
 <nav aria-label="Contents"><ul>
@@ -62,9 +41,8 @@ ${listTable(
   ERROR_WORDS.map(([name, status, meaning]) => [code(name), String(status), meaning]),
 )}
 </section>
-</main>
-</body>
-</html>`
+</main>`
+  return htmlPage('Data API', body)
 }
 
 function tableSection(catalogue: Catalogue, table: Table, basePath: string): Html {

@@ -1,4 +1,5 @@
 import type { Read } from './read.ts'
+import type { ProcessRole } from './resolve.ts'
 import type { ParsedConfig } from './shape.ts'
 
 export interface RegionKeys {
@@ -6,7 +7,7 @@ export interface RegionKeys {
   readonly keyPrevious: Buffer | null
   /**
    * Of what is stored: the first one seals, all open. The region's own key and the one before where none are named; empty
-   * for the control plane, which stores nothing of a region's.
+   * for the control plane and for movers, which store nothing of a region's.
    */
   readonly keyRing: readonly Buffer[]
 }
@@ -14,7 +15,7 @@ export interface RegionKeys {
 export function readKeys(
   name: string,
   region: ParsedConfig['regions'][string],
-  role: 'gateway' | 'control',
+  role: ProcessRole['kind'],
   read: Read,
 ): RegionKeys {
   const at = `regions.${name}`
@@ -22,7 +23,7 @@ export function readKeys(
     Buffer.from(read(`${at}.${where}`, ref, keyBytes), 'base64')
   const key = bytes('key', region.key)
   const keyPrevious = region.keyPrevious ? bytes('keyPrevious', region.keyPrevious) : null
-  if (role === 'control') return { key, keyPrevious, keyRing: [] }
+  if (role !== 'gateway') return { key, keyPrevious, keyRing: [] }
   const keyRing = region.keyRing?.map((ref) => bytes('keyRing', ref)) ?? [key, ...(keyPrevious ? [keyPrevious] : [])]
   return { key, keyPrevious, keyRing }
 }

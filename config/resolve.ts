@@ -1,4 +1,6 @@
+import type { Duplex } from 'node:stream'
 import type { Environment } from './environment.ts'
+import { moverFaults, type RegionMover, readMover } from './mover.ts'
 import { type RegionPeering, readPeering, regionOfKey } from './peering.ts'
 import { parsePostgresUrl } from './postgres-url.ts'
 import { type Read, reader } from './read.ts'
@@ -8,7 +10,7 @@ import { configShape, type JwtConfig, type ParsedConfig } from './shape.ts'
 import { type ReadPem, readIdentity, readPem, type TlsIdentity, type TlsSettings, tlsFaults } from './tls.ts'
 
 /** Which process is being configured: it decides which credentials are read at all. */
-export type ProcessRole = { readonly kind: 'gateway'; readonly region: string } | { readonly kind: 'control' }
+export type ProcessRole = { readonly kind: 'gateway' | 'mover'; readonly region: string } | { readonly kind: 'control' }
 
 export interface ClusterConfig
   extends Omit<ParsedConfig['regions'][string]['clusters'][string], 'url' | 'adminUrl' | 'tls' | 'caFile'>,
@@ -17,9 +19,17 @@ export interface ClusterConfig
   readonly region: string
   /** Of the application role. */
   readonly url: string
-  /** Of the role that makes rooms. Only the control plane has it. */
+  /** Of the role that makes rooms. Only the control plane has it, and the region's half of the mover. */
   readonly adminUrl: string | null
+  /** Set for a cluster that this process has no credentials of, and reaches through the half of the mover that has. */
+  readonly reach?: Reach
 }
+
+/** Opens a session on one database of a cluster, that somebody else has proved itself for. */
+export type Reach = (database: string) => Promise<Duplex>
+
+/** What is known of a cluster without its credentials. */
+export type ClusterFacts = Omit<ClusterConfig, 'url' | 'adminUrl' | 'ca' | 'reach'>
 
 export interface RegionConfig {
   readonly name: string
@@ -29,6 +39,9 @@ export interface RegionConfig {
   readonly peering: RegionPeering
   /** The authorities that are believed there, as PEM; null for those of the runtime. */
   readonly peerCa: string | null
+  /** Null where the region has no half of the mover. */
+  readonly mover: RegionMover | null
+  readonly clusters: ReadonlyMap<string, ClusterFacts>
   /** Null for a region that this process holds no credentials of. */
   readonly secrets: RegionSecrets | null
 }
@@ -102,7 +115,7 @@ export function parseConfig(input: unknown): ParsedConfig {
  * Checks a configuration and reads the credentials that one process needs.
  *
  * @param input what `innkeeper.config.ts` exports
- * @param role  the process; a gateway gets its own region's credentials, the control plane all
+ * @param role  the process; a gateway or a mover gets its own region's credentials, the control plane all
  * @param env   where secrets are read from, by name
  * @throws ConfigError with every fault at once
  */
@@ -129,6 +142,7 @@ export function resolveConfig(input: unknown, role: ProcessRole, env: Environmen
     )
     const what = other === null ? fault : `holds a key of region ${other}: each region needs one of its own`
     if (what !== null) faults.push({ where: `regions.${name}.peering.publicKeys`, what })
+    const mover = readMover(name, region.mover, role.kind === 'mover' && mine, moversOf(regions), read, faults)
     regions.set(name, {
       name,
       url: region.url.replace(/\/+$/, ''),
@@ -136,10 +150,13 @@ export function resolveConfig(input: unknown, role: ProcessRole, env: Environmen
       peering,
       peerCa:
         role.kind === 'gateway' && role.region !== name ? pem(`regions.${name}.peerCaFile`, region.peerCaFile) : null,
+      mover,
+      clusters: factsOf(name, region),
       secrets: mine ? readRegion(name, region, role, read, pem) : null,
     })
   }
-  const controlRef = role.kind === 'control' ? raw.control.url : (raw.control.readUrl ?? raw.control.url)
+  const isGateway = role.kind === 'gateway'
+  const controlRef = isGateway ? (raw.control.readUrl ?? raw.control.url) : raw.control.url
   const controlUrl = read('control.url', controlRef, postgresUrl)
   const directoryReaderUrl =
     role.kind === 'control' && raw.control.readUrl ? read('control.readUrl', raw.control.readUrl, postgresUrl) : null
@@ -149,8 +166,7 @@ export function resolveConfig(input: unknown, role: ProcessRole, env: Environmen
       : null
   const token = role.kind === 'control' ? read('admin.token', raw.admin.token, longEnough) : null
   const controlTls = { tls: raw.control.tls, ca: pem('control.caFile', raw.control.caFile) }
-  const isGateway = role.kind === 'gateway'
-  const adminTls = isGateway ? null : readIdentity('admin.tls', raw.admin.tls, pem)
+  const adminTls = role.kind === 'control' ? readIdentity('admin.tls', raw.admin.tls, pem) : null
   const httpTls = isGateway ? readIdentity('http.tls', raw.http.tls, pem) : null
   const jwt = raw.jwt.map((j, i) => ({ ...j, ca: isGateway ? pem(`jwt.${i}.caFile`, j.caFile) : null }))
   const { caFile: otlpCaFile, ...telemetry } = raw.telemetry
@@ -174,6 +190,19 @@ export function resolveConfig(input: unknown, role: ProcessRole, env: Environmen
   })
 }
 
+function moversOf(regions: ReadonlyMap<string, RegionConfig>) {
+  return [...regions].flatMap(([name, { mover }]) => (mover === null ? [] : [[name, mover] as const]))
+}
+
+function factsOf(name: string, { clusters }: ParsedConfig['regions'][string]): ReadonlyMap<string, ClusterFacts> {
+  return new Map(
+    Object.entries(clusters).map(([cluster, { url: _url, adminUrl: _adminUrl, caFile: _caFile, ...facts }]) => [
+      cluster,
+      { ...facts, name: cluster, region: name },
+    ]),
+  )
+}
+
 function readRegion(
   name: string,
   region: ParsedConfig['regions'][string],
@@ -192,7 +221,7 @@ function readRegion(
       region: name,
       ca: pem(`${place}.caFile`, caFile) ?? ca,
       url: read(`${place}.url`, cluster.url, postgresUrl),
-      adminUrl: role.kind === 'control' ? read(`${place}.adminUrl`, cluster.adminUrl, postgresUrl) : null,
+      adminUrl: role.kind !== 'gateway' ? read(`${place}.adminUrl`, cluster.adminUrl, postgresUrl) : null,
     })
   }
   return {
@@ -224,7 +253,8 @@ function regionFaults({ regions }: ParsedConfig, region: string): ConfigFault[] 
 
 /** What no single field can tell: names that refer to each other. */
 function crossChecks(raw: ParsedConfig, role: ProcessRole): ConfigFault[] {
-  const faults = role.kind === 'gateway' ? regionFaults(raw, role.region) : []
+  const faults = role.kind === 'control' ? [] : regionFaults(raw, role.region)
+  faults.push(...moverFaults(raw, role))
   if (raw.defaultTier !== undefined && !(raw.defaultTier in raw.tiers)) {
     faults.push({
       where: 'defaultTier',
@@ -266,8 +296,16 @@ function crossChecks(raw: ParsedConfig, role: ProcessRole): ConfigFault[] {
 function sharedSecrets({ regions }: ParsedConfig): ConfigFault[] {
   const faults: ConfigFault[] = []
   const owners = new Map<string, string>()
-  for (const [region, { key, keyPrevious, keyRing = [], peering, redisUrl }] of Object.entries(regions)) {
-    const own = { key, keyPrevious, redisUrl, 'peering.key': peering?.key, 'peering.keyPrevious': peering?.keyPrevious }
+  for (const [region, { key, keyPrevious, keyRing = [], peering, mover, redisUrl }] of Object.entries(regions)) {
+    const own = {
+      key,
+      keyPrevious,
+      redisUrl,
+      'peering.key': peering?.key,
+      'peering.keyPrevious': peering?.keyPrevious,
+      'mover.key': mover?.key,
+      'mover.keyPrevious': mover?.keyPrevious,
+    }
     const named = [...Object.entries(own), ...keyRing.map((ref) => ['keyRing', ref] as const)]
     for (const [field, ref] of named) {
       const owner = ref && owners.get(ref.env)

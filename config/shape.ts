@@ -83,6 +83,14 @@ const clusterShape = z.strictObject({
   movesMax: count.default(2).describe('moves that copy from it or to it at a time; others wait'),
 })
 
+const keyPairs = {
+  publicKeys: z
+    .array(z.union([publicKey, secretRef]))
+    .min(1)
+    .describe('the public halves, which every region knows; others use the first, all are accepted'),
+  keyPrevious: secretRef.optional().describe('the private half before a rotation, still accepted'),
+}
+
 const regionShape = z.strictObject({
   url: z.url().describe('where clients reach this region: https://us.example.com'),
   peerUrl: z.url().optional().describe('where gateways of other regions reach this one, if not at `url`'),
@@ -98,14 +106,23 @@ const regionShape = z.strictObject({
   peering: z
     .strictObject({
       key: secretRef.describe('the private half of the key that what this region forwards is signed with, of X25519'),
-      keyPrevious: secretRef.optional().describe('the one before a rotation, still accepted'),
-      publicKeys: z
-        .array(z.union([publicKey, secretRef]))
-        .min(1)
-        .describe('the public halves, which every region knows; others use the first, all are accepted'),
+      ...keyPairs,
     })
     .optional()
     .describe('without it nothing is forwarded to or from the region'),
+  mover: z
+    .strictObject({
+      url: z
+        .string()
+        .regex(/^tcp:\/\/[^/:@?#]+:\d{1,5}$/, 'write tcp://host:port')
+        .describe("where other regions' halves of the mover reach this region's: tcp://mover.eu.example.com:7432"),
+      key: secretRef.describe(
+        'the private half of the key that the channel between the halves is made with, of X25519',
+      ),
+      ...keyPairs,
+    })
+    .optional()
+    .describe("the region's half of the mover; where no region has one, the control plane moves tenants itself"),
   redisUrl: secretRef.optional().describe('Redis of this region; without it each gateway caches for itself'),
   caFile: caFile.describe("PEM: the authorities believed for the region's Redis, and for clusters without their own"),
   peerCaFile: caFile.describe('PEM: the authorities that gateways of other regions believe for `peerUrl`'),

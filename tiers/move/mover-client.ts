@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import pg from 'pg'
 import { within } from '../cache/within.ts'
 import { InnkeeperError } from '../errors.ts'
+import { asDialled } from '../pg/dialled.ts'
 import { createPrimary, type Primary } from '../pg/primary.ts'
 import { type PostgresServer, sslFor } from '../pg/server.ts'
 import { type Copied, copyBetween } from './copy-stream.ts'
@@ -95,8 +96,11 @@ export async function openMoverClient(options: MoverClientOptions): Promise<Move
 const CONNECT_MS = 10_000
 
 async function connected(connectionString: string, options: MoverClientOptions): Promise<pg.Client> {
+  // What it refuses or cannot do it says itself.
+  const reached = options.reach === undefined ? null : await options.reach(options.database)
   const raw = new pg.Client({
     connectionString,
+    ...(reached === null ? {} : { stream: () => asDialled(reached) }),
     connectionTimeoutMillis: CONNECT_MS,
     keepAlive: true,
     application_name: options.applicationName,

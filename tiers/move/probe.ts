@@ -1,6 +1,7 @@
 import type pg from 'pg'
 import type { ClusterConfig } from '../../config/index.ts'
 import { within } from '../cache/within.ts'
+import { adminServerOf } from '../pg/server.ts'
 import { type MoverClient, openMoverClient } from './mover-client.ts'
 
 /** Measures how a server feels to those who use it. */
@@ -42,10 +43,8 @@ export function openProbe(cluster: ClusterConfig): Probe {
   return {
     async sample() {
       opening ??= openMoverClient({
-        url: cluster.adminUrl!,
+        ...adminServerOf(cluster),
         database: DATABASE,
-        tls: cluster.tls,
-        ca: cluster.ca,
         applicationName: 'innkeeper-probe',
       })
       try {

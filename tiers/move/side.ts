@@ -1,5 +1,6 @@
 import type { ClusterConfig } from '../../config/index.ts'
 import { createPrimary } from '../pg/primary.ts'
+import { adminServerOf } from '../pg/server.ts'
 import { quoteIdent } from '../quote.ts'
 import { MOVER } from '../tenancy/roles.ts'
 import type { Placement, TenantId } from '../types.ts'
@@ -43,7 +44,7 @@ export function applicationNameOf(move: string, generation: number): string {
 export function openSide({ placement, cluster, move, tenant, generation }: SideOptions): Side {
   const open = new Set<Promise<MoverClient>>()
   let first: Promise<MoverClient> | null = null
-  const server = { url: cluster.adminUrl!, tls: cluster.tls, ca: cluster.ca }
+  const server = adminServerOf(cluster)
   const primary = createPrimary({
     server,
     waitMs: PRIMARY_WAIT_MS,

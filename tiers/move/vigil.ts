@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClusterConfig } from '../../config/index.ts'
 import { within } from '../cache/within.ts'
+import { adminServerOf } from '../pg/server.ts'
 import { type MoverClient, openMoverClient } from './mover-client.ts'
 
 /**
@@ -23,12 +24,9 @@ export function createVigil({ clusterOf, silentMs }: VigilOptions): Vigil {
   const watched = new Map<string, Set<() => void>>()
 
   const open = async (name: string): Promise<MoverClient> => {
-    const { adminUrl, tls, ca } = clusterOf(name)
     const opening = openMoverClient({
-      url: adminUrl!,
+      ...adminServerOf(clusterOf(name)),
       database: 'postgres',
-      tls,
-      ca,
       applicationName: 'innkeeper-vigil',
     })
     return within(opening, silentMs).catch((error: unknown) => {

@@ -1,6 +1,6 @@
 import type postgres from 'postgres'
 import { type Link, openLink } from './link.ts'
-import type { LinkTls } from './server.ts'
+import type { LinkTls, PostgresServer } from './server.ts'
 
 /** A connection pool of the role that makes rooms; never used for a tenant's request. */
 export type AdminSql = postgres.Sql
@@ -17,9 +17,13 @@ export function adminSql(url: string, database: string | null, options: AdminOpt
 
 /** {@link adminSql}, which can be renewed as well. */
 export function adminLink(url: string, database: string | null, options: AdminOptions = {}): Link {
-  const { max = 1, connectTimeoutMs = 10_000, ...tls } = options
+  const { max, connectTimeoutMs, ...tls } = options
+  return serverLink({ url, ...tls }, database, max, connectTimeoutMs)
+}
+
+export function serverLink(server: PostgresServer, database: string | null, max = 1, connectTimeoutMs = 10_000): Link {
   const link = { applicationName: 'innkeeper-control', database, max, connectTimeoutMs, idleTimeoutS: 30 }
-  return openLink({ url, ...tls }, link)
+  return openLink(server, link)
 }
 
 /** Opens the pool, runs, and closes it in any case. */

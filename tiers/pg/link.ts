@@ -82,7 +82,9 @@ export function openLink(server: PostgresServer, options: LinkOptions): Link {
         primary.doubt()
       })
     })
-  const isPlain = hosts.length === 1 && (server.tls ?? 'off') === 'off'
+  const { reach } = server
+  const reached = reach === undefined ? socket : () => reach(database ?? '')
+  const isPlain = reach === undefined && hosts.length === 1 && (server.tls ?? 'off') === 'off'
   const settings = {
     max,
     // Notices of "already exists, skipping" are the normal course of an idempotent installer.
@@ -93,7 +95,7 @@ export function openLink(server: PostgresServer, options: LinkOptions): Link {
     connection: { application_name: options.applicationName },
     ...(options.reserves ? {} : { fetch_types: false, types: ARRAYS }),
     target_session_attrs: target === 'any' ? undefined : ('primary' as const),
-    ...(isPlain ? {} : { socket: () => socket().catch(failed) }),
+    ...(isPlain ? {} : { socket: () => reached().catch(failed) }),
   }
   const { sql, renew } = renewable(() => postgres(one(hosts[0], database ?? undefined), settings))
   return { sql, renew, close: (timeoutS) => closeLink(sql, primary, timeoutS) }

@@ -1,5 +1,6 @@
 import type { ConnectionOptions } from 'node:tls'
-import type { PostgresHost, TlsSettings } from '../../config/index.ts'
+import type { ClusterConfig, PostgresHost, Reach, TlsSettings } from '../../config/index.ts'
+import { InnkeeperError } from '../errors.ts'
 
 /** Plain where it says nothing. */
 export interface LinkTls {
@@ -11,6 +12,18 @@ export interface LinkTls {
 export interface PostgresServer extends LinkTls {
   /** May name several hosts. */
   readonly url: string
+  /** Where sessions are opened by somebody else, who proves himself in our place: then the URL leads nowhere. */
+  readonly reach?: Reach | undefined
+}
+
+/** Of a cluster that is reached by {@link PostgresServer.reach}: what drivers want to be told, and nothing of it is used. */
+const NOWHERE = 'postgres://innkeeper@nowhere.invalid/postgres'
+
+/** A cluster as the role that makes rooms reaches it. @throws InnkeeperError `invalid_config` where this process cannot */
+export function adminServerOf({ name, adminUrl, tls, ca, reach }: ClusterConfig): PostgresServer {
+  if (reach !== undefined) return { url: NOWHERE, reach }
+  if (adminUrl === null) throw new InnkeeperError('invalid_config', `no admin URL of cluster ${name}`)
+  return { url: adminUrl, tls, ca }
 }
 
 /** TLS options for one host: everything is verified, or the link is plain. */

@@ -1,4 +1,4 @@
-import type { ClusterConfig, Config, ResidencyProfile } from '../../config/index.ts'
+import type { ClusterFacts, Config, ResidencyProfile } from '../../config/index.ts'
 import { InnkeeperError } from '../errors.ts'
 import type { AwayPolicy, Tenant } from '../types.ts'
 import { allowsIsolation, allowsTier, type Kept, type Residency, residencyOf } from './policy.ts'
@@ -31,7 +31,7 @@ export function residencyFaults(config: Config, tenant: Subject, home: WouldLive
   if (residency.profile !== null) faults.push(...tierFaults(config, residency, residency.profile, home.tier))
   // A pin alone says as well where backups may be.
   if (home.cluster !== null) {
-    const cluster = config.regions.get(home.region)?.secrets?.clusters.get(home.cluster)
+    const cluster = config.regions.get(home.region)?.clusters.get(home.cluster)
     faults.push(
       ...(cluster === undefined
         ? [fault(`cluster ${home.cluster}`, `is not known in region ${home.region}`)]
@@ -55,7 +55,7 @@ function tierFaults(config: Config, { name }: Residency, profile: ResidencyProfi
 }
 
 /** What a server lacks that the profile asks for, and backups of it that are kept elsewhere. */
-export function clusterFaults(residency: Residency, cluster: ClusterConfig): ResidencyFault[] {
+export function clusterFaults(residency: Residency, cluster: ClusterFacts): ResidencyFault[] {
   const { profile, name } = residency
   const object = `cluster ${cluster.name}`
   const faults: ResidencyFault[] = []

@@ -1,8 +1,9 @@
 import type { ClusterConfig } from '../../config/index.ts'
 import { InnkeeperError } from '../errors.ts'
 import { migrateRoom, type RoomMigration } from '../migrate/migrate-room.ts'
-import { type AdminSql, adminLink } from '../pg/admin.ts'
+import { type AdminSql, serverLink } from '../pg/admin.ts'
 import type { Link } from '../pg/link.ts'
+import { adminServerOf } from '../pg/server.ts'
 import { quoteIdent } from '../quote.ts'
 import type { TicketKey } from '../room/keys.ts'
 import { installDatabase } from '../tenancy/install.ts'
@@ -49,15 +50,17 @@ export interface RoomMakerOptions {
 
 export function createRoomMaker(options: RoomMakerOptions): RoomMaker {
   const { cluster, keys } = options
-  if (cluster.adminUrl === null) throw new InnkeeperError('invalid_config', `no admin URL of cluster ${cluster.name}`)
-  const adminUrl = cluster.adminUrl
-  const login = appLogin(cluster.url)
+  const server = adminServerOf(cluster)
+  const login = () => {
+    if (server.reach === undefined) return appLogin(cluster.url)
+    throw new InnkeeperError('invalid_config', `Rooms on cluster ${cluster.name} are made in region ${cluster.region}`)
+  }
   const pools = new Map<string, Link>()
 
   const admin = (database: string): AdminSql => {
     const known = pools.get(database)
     if (known !== undefined) return known.sql
-    const link = adminLink(adminUrl, database, { tls: cluster.tls, ca: cluster.ca, max: 2 })
+    const link = serverLink(server, database, 2)
     pools.set(database, link)
     return link.sql
   }
@@ -78,12 +81,12 @@ export function createRoomMaker(options: RoomMakerOptions): RoomMaker {
           isNew = false
         })
     }
-    await installDatabase(admin(name), login.user, keys)
+    await installDatabase(admin(name), login().user, keys)
     return isNew
   }
   const migrate = async (database: string, schema: string, begin?: string) => {
     try {
-      return await migrateRoom(admin(database), schema, { ...(await options.migration()), app: login.user, begin })
+      return await migrateRoom(admin(database), schema, { ...(await options.migration()), app: login().user, begin })
     } finally {
       // Dedicated databases are many and seldom visited: no connection waits in one.
       if (!isManyTenants(database)) await forget(database)
@@ -102,7 +105,7 @@ export function createRoomMaker(options: RoomMakerOptions): RoomMaker {
     admin,
     migrate: (database, schema) => migrate(database, schema),
     async installCluster() {
-      await installRoles(admin('postgres'), login)
+      await installRoles(admin('postgres'), login())
       if (cluster.hosts.includes('shared')) {
         await createDatabase(SHARED_DATABASE)
         await migrate(SHARED_DATABASE, APP_SCHEMA)

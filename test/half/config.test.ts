@@ -1,0 +1,71 @@
+import { randomBytes } from 'node:crypto'
+import { expect, test } from 'vitest'
+import { type ConfigInput, resolveConfig } from '../../config/index.ts'
+import demo from '../../config/innkeeper.config.ts'
+import { publicKeyOf } from '../../config/x25519.ts'
+import { envOfHalf, halfConfig, halfKeys, withHalves } from './support.ts'
+
+const input = withHalves(demo, { us: 7432, eu: 7433 })
+const url = (name: string) => `postgres://${name}:secret-of-${name}@localhost/x`
+const env: Record<string, string> = {
+  ...halfKeys(),
+  INNKEEPER_CONTROL_URL: url('control'),
+  INNKEEPER_DIRECTORY_URL: url('reader'),
+  INNKEEPER_ADMIN_TOKEN: randomBytes(32).toString('base64'),
+  INNKEEPER_SIGNING_KEY: randomBytes(32).toString('base64'),
+}
+for (const region of ['US', 'EU']) {
+  const key = randomBytes(32)
+  env[`INNKEEPER_${region}_KEY`] = randomBytes(32).toString('base64')
+  env[`INNKEEPER_${region}_PEERING_KEY`] = key.toString('base64')
+  env[`INNKEEPER_${region}_PEERING_PUBLIC_KEY`] = publicKeyOf(key).toString('base64')
+  env[`INNKEEPER_${region}_1_URL`] = url(`${region}-app`)
+  env[`INNKEEPER_${region}_1_ADMIN_URL`] = url(`${region}-admin`)
+}
+
+const faultsOf = (changed: ConfigInput, env_: Record<string, string | undefined> = env): string => {
+  try {
+    resolveConfig(changed, { kind: 'mover', region: 'eu' }, env_)
+    return ''
+  } catch (error) {
+    return (error as Error).message
+  }
+}
+
+test('a half needs its own region’s credentials and no others, and holds no others', () => {
+  for (const region of ['us', 'eu'] as const) {
+    const full = resolveConfig(input, { kind: 'mover', region }, env)
+    for (const config of [full, halfConfig(input, env, region)]) {
+      const text = JSON.stringify(config, (_key, value) => {
+        if (value instanceof Map) return [...value]
+        return value?.type === 'Buffer' ? Buffer.from(value.data).toString('base64') : value
+      })
+      expect(text).toContain(env[`INNKEEPER_${region.toUpperCase()}_1_ADMIN_URL`])
+      expect(text).toContain(env[`INNKEEPER_${region.toUpperCase()}_MOVER_KEY`])
+      const others = Object.entries(env).filter(([name]) => !(name in envOfHalf(env, region)))
+      expect(others.length).toBeGreaterThanOrEqual(8)
+      for (const [name, value] of others) expect([name, text.includes(value)]).toEqual([name, false])
+    }
+  }
+})
+
+test('what it lacks is said at its start, by name', () => {
+  expect(faultsOf(input)).toBe('')
+  expect(faultsOf(input, { ...env, INNKEEPER_EU_MOVER_KEY: undefined })).toContain('INNKEEPER_EU_MOVER_KEY: is not set')
+  expect(faultsOf(input, { ...env, INNKEEPER_EU_1_ADMIN_URL: undefined })).toContain('INNKEEPER_EU_1_ADMIN_URL')
+  expect(faultsOf(demo)).toContain('regions.eu.mover: is missing')
+})
+
+test('all regions have a half or none, each with a key of its own that the others know', () => {
+  const { us, eu } = input.regions
+  const { mover: _none, ...bare } = us!
+  expect(faultsOf({ ...input, regions: { us: bare, eu: eu! } })).toContain('regions.us.mover: is missing')
+  const shared = { ...us!, mover: { ...us!.mover!, publicKeys: eu!.mover!.publicKeys } }
+  expect(faultsOf({ ...input, regions: { us: shared, eu: eu! } })).toContain('holds a key of region us')
+  const same = { ...us!, mover: { ...us!.mover!, key: eu!.mover!.key } }
+  expect(faultsOf({ ...input, regions: { us: same, eu: eu! } })).toContain('each region needs one of its own')
+  const other = { ...env, INNKEEPER_EU_MOVER_KEY: randomBytes(32).toString('base64') }
+  expect(faultsOf(input, other)).toContain('does not hold the public half')
+  const wrong = { ...eu!, mover: { ...eu!.mover!, url: 'https://mover.example.com' } }
+  expect(faultsOf({ ...input, regions: { us: us!, eu: wrong } })).toContain('tcp://host:port')
+})

@@ -1,0 +1,48 @@
+import { randomBytes } from 'node:crypto'
+import { type ConfigInput, pairKeys, resolveConfig, secret } from '../../config/index.ts'
+import { publicKeyOf } from '../../config/x25519.ts'
+
+export const HALF_REGIONS = ['us', 'eu'] as const
+export type HalfRegion = (typeof HALF_REGIONS)[number]
+
+/** Keys of a pair of halves, as they are found in the environment. */
+export function halfKeys(): Record<string, string> {
+  const env: Record<string, string> = {}
+  for (const region of HALF_REGIONS) {
+    const key = randomBytes(32)
+    env[`INNKEEPER_${region.toUpperCase()}_MOVER_KEY`] = key.toString('base64')
+    env[`INNKEEPER_${region.toUpperCase()}_MOVER_PUBLIC_KEY`] = publicKeyOf(key).toString('base64')
+  }
+  return env
+}
+
+/** Gives every region a half of the mover. @param ports where the others reach it */
+export function withHalves(input: ConfigInput, ports: Readonly<Record<HalfRegion, number>>): ConfigInput {
+  const regions = Object.entries(input.regions).map(([name, region]) => {
+    const upper = name.toUpperCase()
+    const mover = {
+      url: `tcp://127.0.0.1:${ports[name as HalfRegion]}`,
+      key: secret(`INNKEEPER_${upper}_MOVER_KEY`),
+      publicKeys: [secret(`INNKEEPER_${upper}_MOVER_PUBLIC_KEY`)],
+    }
+    return [name, { ...region, mover }]
+  })
+  return { ...input, regions: Object.fromEntries(regions) }
+}
+
+/** The environment of a region's half: nothing of another region's but what everybody may know. */
+export function envOfHalf(env: Readonly<Record<string, string>>, region: HalfRegion): Record<string, string> {
+  const other = region === 'us' ? 'EU' : 'US'
+  const isOurs = ([name]: [string, string]) =>
+    name.endsWith('PUBLIC_KEY') || (!name.includes(`_${other}_`) && !/ADMIN_TOKEN|SIGNING|DIRECTORY/.test(name))
+  return Object.fromEntries(Object.entries(env).filter(isOurs))
+}
+
+export function halfConfig(input: ConfigInput, env: Readonly<Record<string, string>>, region: HalfRegion) {
+  return resolveConfig(input, { kind: 'mover', region }, envOfHalf(env, region))
+}
+
+export function channelKeys(input: ConfigInput, env: Readonly<Record<string, string>>, region: HalfRegion) {
+  const { regions } = halfConfig(input, env, region)
+  return pairKeys('half', region, new Map([...regions].map(([name, { mover }]) => [name, mover!])))
+}

@@ -1,0 +1,11 @@
+import type { Duplex } from 'node:stream'
+
+/** The `pg` package connects what it is given by itself: here a stream that is connected already. */
+export function asDialled(stream: Duplex): Duplex {
+  return Object.assign(stream, {
+    connect() {
+      process.nextTick(() => stream.emit('connect'))
+      return stream
+    },
+  })
+}

@@ -1,6 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { ClusterPool, Lease } from '../../tiers/pg/cluster-pool.ts'
+import { KEEP_MS } from '../../tiers/pg/places.ts'
 import { BUSY } from '../support/busy.ts'
+import { openLink } from '../support/link.ts'
 import { waitUntil } from '../support/wait.ts'
 import { ask, DATABASES, type PoolServer, startPoolServer } from './support.ts'
 
@@ -92,6 +94,64 @@ describe('the ceiling', () => {
     await waitUntil('the pool to know', () => pool.status().open === 1)
     expect(await ask(held[0]!, 'select pg_backend_pid()')).toBe(pid)
     held[0]!.release()
+  })
+})
+
+describe('places', () => {
+  test('are kept by their databases while more wait at two of them than there are places', async () => {
+    pool = on.pool({ connectionsMax: 4 })
+    const startedAt = performance.now()
+    const pids = new Set<unknown>()
+    const served = { one: 0, two: 0 }
+    const caller = async (n: number, database: 'one' | 'two') => {
+      for (let i = 0; i < 60; i++) {
+        const held = await lease(`${database}-${n % 6}`, database)
+        pids.add(await ask(held, 'select pg_backend_pid()'))
+        served[database]++
+        held.release()
+      }
+    }
+    await Promise.all(Array.from({ length: 20 }, (_, n) => caller(n, n % 5 === 0 ? 'two' : 'one')))
+    expect(served).toEqual({ one: 960, two: 240 })
+    // A place that went to and fro with the turns would have cost a connection at nearly every one of them.
+    const changes = (4 * (performance.now() - startedAt)) / KEEP_MS
+    expect(pids.size).toBeLessThanOrEqual(4 + 4 + changes)
+  })
+
+  test('a database without a connection is served while another has more callers than places', async () => {
+    pool = on.pool({ connectionsMax: 1 })
+    let isOver = false
+    const busy = Array.from({ length: 4 }, async (_, n) => {
+      while (!isOver) {
+        const held = await lease(`busy-${n}`, 'one')
+        await ask(held, 'select 1')
+        held.release()
+      }
+    })
+    for (let i = 0; i < 3; i++) {
+      const held = await lease('other', 'two')
+      expect(await ask(held, 'select current_database()')).toBe('two')
+      held.release()
+    }
+    isOver = true
+    await Promise.all(busy)
+  })
+
+  test('who waits is served by the connection that is free first, not by the one that is made because of it', async () => {
+    const link = await openLink(on.server.port)
+    try {
+      pool = on.pool({ url: link.through(on.server.url('postgres', 'pooled', 'p')), connectTimeoutMs: 20_000 })
+      const held = await lease('a')
+      // From here on no connection can be made.
+      link.set('drop')
+      const next = lease('b')
+      held.release()
+      ;(await next).release()
+    } finally {
+      link.set('reset')
+      await pool.close(0)
+      await link.close()
+    }
   })
 })
 

@@ -2,9 +2,10 @@ import type { PostgresHost } from '../../config/index.ts'
 import { InnkeeperError } from '../errors.ts'
 import { type ConnectionBreaker, createConnectionBreaker } from './breaker.ts'
 import { Connection } from './connection.ts'
-import { FairQueue, type Waiter } from './fair-queue.ts'
+import { type DatabaseLine, DatabaseLines } from './database-lines.ts'
 import { createPrimary, type Primary } from './primary.ts'
 import type { PostgresServer } from './server.ts'
+import { TenantShares, type TenantUse } from './tenant-shares.ts'
 
 export interface ClusterPoolOptions extends PostgresServer {
   readonly cluster: string
@@ -38,33 +39,38 @@ export interface PoolStatus {
   readonly waiting: number
 }
 
-interface Want {
-  readonly request: LeaseRequest
-  grant(connection: Connection | Promise<Connection>): void
-  refuse(error: Error): void
-}
+/** A search for the primary ends before the wait of those for whom it is made, so that they hear what was found. */
+const SEARCH_PART = 0.8
+const PATROL_MS = 50
+/** Connections that are made at the same time: each is work for the server that those who are served would feel. */
+const MAKING_MAX = 4
 
 /**
- * All connections of this process to one cluster: a pool per database under one ceiling. Connections are leased, so none
- * is closed under a running transaction; when the ceiling is reached callers wait in a bounded queue, in turns by tenant.
+ * All connections of this process to one cluster: a line per database under one ceiling. Connections are leased, so none
+ * is closed under a running transaction; who finds none waits in a bounded queue, in turns by tenant, for whichever comes
+ * first: one that is given back, or a new one.
  */
 export class ClusterPool {
   readonly #options: ClusterPoolOptions
-  readonly #idle = new Map<string, Connection[]>()
-  readonly #held = new Map<string, number>()
-  readonly #queue = new FairQueue<Want>()
+  readonly #shares: TenantShares
+  readonly #lines: DatabaseLines
   readonly #leased = new Set<Connection>()
+  readonly #closing = new Set<Promise<void>>()
   readonly #breaker: ConnectionBreaker = createConnectionBreaker()
   readonly #primary: Primary
   #open = 0
+  #making = 0
   #closed = false
   readonly #sweeper: NodeJS.Timeout
+  #patrol: NodeJS.Timeout | null = null
 
   constructor(options: ClusterPoolOptions) {
     this.#options = options
+    this.#shares = new TenantShares(options.connectionsMax)
+    this.#lines = new DatabaseLines(this.#shares, options.connectionsMax)
     this.#primary = createPrimary({
       server: options,
-      waitMs: options.queueWaitMs,
+      waitMs: options.queueWaitMs * SEARCH_PART,
       onChange: (host) => this.#leaveOthers(host),
     })
     this.#sweeper = setInterval(() => this.#closeIdle(), Math.max(100, options.idleMs / 4))
@@ -72,7 +78,7 @@ export class ClusterPool {
   }
 
   status(): PoolStatus {
-    return { open: this.#open, leased: this.#leased.size, waiting: this.#queue.size }
+    return { open: this.#open, leased: this.#leased.size, waiting: this.#shares.waiters }
   }
 
   /**
@@ -81,213 +87,208 @@ export class ClusterPool {
    */
   async lease(request: LeaseRequest): Promise<Lease> {
     request.signal?.throwIfAborted()
-    if (this.#closed) throw new InnkeeperError('shutting_down', 'The gateway is shutting down', { retryAfterMs: 1_000 })
-    const ready = this.#mayHave(request.tenant, request.share) ? this.#obtain(request.database) : null
-    const connection = ready === null ? await this.#wait(request) : await this.#hold(request.tenant, ready)
+    if (this.#closed) throw shuttingDown()
+    const line = this.#lines.of(request.database)
+    const use = this.#shares.useOf(request.tenant, request.share)
+    const isReady = line.idle.length > 0 && this.#shares.mayHave(use)
+    const connection = isReady ? this.#hand(line, use.tenant) : await this.#wait(line, use, request.signal)
     let released = false
     return {
       connection,
       release: () => {
         if (released) throw new Error('a lease is released once')
         released = true
-        this.#release(request, connection)
+        this.#release(line, use, connection)
       },
     }
   }
 
-  /**
-   * A tenant over its share waits while others do. When nobody waits it may go on, up to three quarters of the ceiling:
-   * the last quarter is what makes the first request of another tenant quick.
-   */
-  #mayHave(tenant: string, share: number): boolean {
-    const held = this.#held.get(tenant) ?? 0
-    if (held < share) return true
-    const others = this.#queue.size - this.#queue.waitingOf(tenant)
-    return others === 0 && held < this.#shareWhenAlone()
+  #hand(line: DatabaseLine, tenant: string): Connection {
+    const connection = line.idle.pop()!
+    line.leased++
+    this.#leased.add(connection)
+    this.#shares.take(tenant)
+    return connection
   }
 
-  #shareWhenAlone(): number {
-    return Math.max(1, Math.floor(this.#options.connectionsMax * 0.75))
-  }
-
-  /** An idle connection, or the making of a new one, or null when the ceiling is reached. */
-  #obtain(database: string): Connection | Promise<Connection> | null {
-    const list = this.#idle.get(database)
-    if (list !== undefined) {
-      const idle = list.pop()!
-      if (list.length === 0) this.#idle.delete(database)
-      return idle
-    }
-    if (this.#open < this.#options.connectionsMax) {
-      this.#open++
-      return this.#connect(database)
-    }
-    const evicted = this.#takeOther(database)
-    // The new connection takes over the place of the old one, when that is gone.
-    return evicted === null ? null : this.#end(evicted).then(() => this.#connect(database))
-  }
-
-  async #connect(database: string): Promise<Connection> {
-    const { tls, ca, connectTimeoutMs, statementsMax } = this.#options
-    const options = { database, tls, ca, connectTimeoutMs, statementsMax }
-    try {
-      const connection = await this.#breaker(() =>
-        this.#primary.open((server) => Connection.open({ ...options, server })),
-      )
-      connection.onLost = () => this.#lostIdle(database, connection)
-      return connection
-    } catch (error) {
-      this.#open--
-      throw error
-    }
-  }
-
-  /** Counts the connection as the tenant's from now on, also while it is still being made. */
-  #hold(tenant: string, made: Connection | Promise<Connection>): Connection | Promise<Connection> {
-    this.#held.set(tenant, (this.#held.get(tenant) ?? 0) + 1)
-    if (made instanceof Connection) {
-      this.#leased.add(made)
-      return made
-    }
-    return made.then(
-      (connection) => {
-        this.#leased.add(connection)
-        return connection
-      },
-      (error) => {
-        this.#unhold(tenant)
-        // Whoever waits learns it too, and only now: until here this tenant counted as holding a connection.
-        this.#serveNext()
-        throw error
-      },
-    )
-  }
-
-  #unhold(tenant: string): void {
-    const held = (this.#held.get(tenant) ?? 1) - 1
-    if (held === 0) this.#held.delete(tenant)
-    else this.#held.set(tenant, held)
-  }
-
-  #wait(request: LeaseRequest): Promise<Connection> {
+  #wait(line: DatabaseLine, use: TenantUse, signal: AbortSignal | undefined): Promise<Connection> {
     const { queuePerTenantMax, queueWaitMs, cluster } = this.#options
-    if (this.#queue.waitingOf(request.tenant) >= queuePerTenantMax) {
-      throw new InnkeeperError('overloaded', `Too many requests of this tenant wait for cluster ${cluster}`, {
-        retryAfterMs: 1_000,
-      })
+    if (use.waiting >= queuePerTenantMax) {
+      this.#lines.forgetUnused(line)
+      throw overloaded(`Too many requests of this tenant wait for cluster ${cluster}`)
     }
-    const { signal } = request
     return new Promise((resolve, reject) => {
       const settle = () => {
         clearTimeout(timer)
         signal?.removeEventListener('abort', onAbort)
+        this.#shares.endWait(use)
+        this.#lines.forgetUnused(line)
       }
-      const want: Want = {
-        request,
-        grant: (made) => {
+      const waiter = line.queue.push(use.tenant, {
+        since: performance.now(),
+        grant: (connection) => {
           settle()
-          resolve(this.#hold(request.tenant, made))
+          resolve(connection)
         },
         refuse: (error) => {
           settle()
           reject(error)
         },
-      }
-      const waiter: Waiter<Want> = this.#queue.push(request.tenant, want)
+      })
       const giveUp = (error: Error) => {
-        this.#queue.remove(waiter)
-        want.refuse(error)
+        line.queue.remove(waiter)
+        waiter.value.refuse(error)
       }
       const onAbort = () => giveUp(signal!.reason as Error)
       const timer = setTimeout(() => {
-        giveUp(
-          new InnkeeperError('overloaded', `No connection to cluster ${cluster} became free in ${queueWaitMs} ms`, {
-            retryAfterMs: 1_000,
-          }),
-        )
+        const isMade = line.leased + line.idle.length > 0 || line.making === 0
+        giveUp(isMade ? overloaded(`No connection to cluster ${cluster} became free in ${queueWaitMs} ms`) : notMade())
       }, queueWaitMs)
       signal?.addEventListener('abort', onAbort, { once: true })
+      this.#shares.wait(use)
+      this.#serve(line)
     })
   }
 
-  #release(request: LeaseRequest, connection: Connection): void {
+  #release(line: DatabaseLine, use: TenantUse, connection: Connection): void {
+    line.leased--
     this.#leased.delete(connection)
-    this.#unhold(request.tenant)
+    this.#shares.giveBack(use)
     // Whoever asks again at once must not be given the next one that is as dead.
     if (connection.isCutOff || connection.isOnReplica) {
       this.#primary.doubt()
       this.#discardIdle((idle) => idle.host === connection.host)
     }
-    if (connection.doomed || connection.worn || this.#closed) this.#discard(connection)
-    else this.#park(request.database, connection)
-    this.#serveNext()
+    if (connection.doomed || connection.worn || this.#closed) {
+      this.#discard(connection)
+      this.#lines.forgetUnused(line)
+    } else this.#park(line, connection)
+    this.#serve(line)
   }
 
-  #park(database: string, connection: Connection): void {
-    connection.lastUsedAt = Date.now()
-    const list = this.#idle.get(database)
-    if (list === undefined) this.#idle.set(database, [connection])
-    else list.push(connection)
+  #park(line: DatabaseLine, connection: Connection): void {
+    connection.lastUsedAt = performance.now()
+    line.idle.push(connection)
+  }
+
+  /** Gives what is idle to those who wait, this line first, and makes more where there are places. */
+  #serve(first: DatabaseLine): void {
+    if (this.#shares.waiters === 0) return
+    this.#giveTo(first)
+    // A tenant that had no turn at another database may have one now.
+    for (const line of this.#lines.all()) this.#giveTo(line)
+    this.#grow()
+    if (this.#shares.waiters > 0) this.#patrol ??= setInterval(() => this.#onPatrol(), PATROL_MS).unref()
+  }
+
+  /** What changes by the mere passing of time: who has waited for long, what has not been used for long. */
+  #onPatrol(): void {
+    this.#grow()
+    if (this.#shares.waiters > 0 || this.#patrol === null) return
+    clearInterval(this.#patrol)
+    this.#patrol = null
+  }
+
+  #giveTo(line: DatabaseLine): void {
+    while (line.idle.length > 0 && line.queue.size > 0 && !this.#isOwed(line)) {
+      const waiter = line.queue.take((tenant) => this.#shares.roomOf(tenant) > 0)
+      if (waiter === null) return
+      waiter.value.grant(this.#hand(line, waiter.tenant))
+    }
+  }
+
+  /** Another line is to have its place, and it can be seen to at once. */
+  #isOwed(line: DatabaseLine): boolean {
+    return !this.#hasRoom() && this.#making < MAKING_MAX && this.#lines.owes(line)
+  }
+
+  #hasRoom(): boolean {
+    return this.#open < this.#options.connectionsMax
+  }
+
+  #grow(): void {
+    while (this.#shares.waiters > 0 && this.#making < MAKING_MAX && !this.#closed) {
+      if (this.#hasRoom()) {
+        const [line] = this.#lines.wanting()
+        if (line === undefined) return
+        this.#open++
+        this.#make(line, null)
+        continue
+      }
+      // When all are in use there is nothing to be weighed.
+      if (!this.#lines.hasIdle()) return
+      const line = this.#lines.wanting().find((l) => this.#lines.giverTo(l) !== null)
+      if (line === undefined) return
+      this.#make(line, this.#lines.giverTo(line)!.idle.shift()!)
+    }
+  }
+
+  /** A new connection takes over the place of the old one, where there is one, when that is gone. */
+  #make(line: DatabaseLine, old: Connection | null): void {
+    line.making++
+    this.#making++
+    const made = old === null ? this.#connect(line) : this.#end(old).then(() => this.#connect(line))
+    const ended = () => {
+      line.making--
+      this.#making--
+    }
+    made.then(
+      (connection) => {
+        ended()
+        if (this.#closed) return this.#discard(connection)
+        this.#park(line, connection)
+        this.#serve(line)
+      },
+      (error: Error) => {
+        ended()
+        this.#open--
+        // One of those who wait hears why. For the others it is tried again, as long as the server may be in reach.
+        line.queue.take(() => true)?.value.refuse(error)
+        this.#lines.forgetUnused(line)
+        this.#grow()
+      },
+    )
+  }
+
+  async #connect(line: DatabaseLine): Promise<Connection> {
+    if (this.#closed) throw shuttingDown()
+    const { tls, ca, connectTimeoutMs, statementsMax } = this.#options
+    const options = { database: line.database, tls, ca, connectTimeoutMs, statementsMax }
+    const connection = await this.#breaker(() =>
+      this.#primary.open((server) => Connection.open({ ...options, server })),
+    )
+    connection.onLost = () => this.#lostIdle(line, connection)
+    return connection
   }
 
   /** Its place under the ceiling is free when the server has let go of it, and not before. */
   #discard(connection: Connection): void {
     void this.#end(connection).then(() => {
       this.#open--
-      this.#serveNext()
+      this.#grow()
     })
   }
 
   /** The server may be gone already; there is nothing left to do about it then. */
   #end(connection: Connection): Promise<void> {
-    return connection.close().catch((error: unknown) => this.onCloseError?.(error))
+    const ended = connection
+      .close()
+      .catch((error: unknown) => this.onCloseError?.(error))
+      .finally(() => this.#closing.delete(ended))
+    this.#closing.add(ended)
+    return ended
   }
 
   /** For the log: closing failed, which changes nothing for callers. */
   onCloseError: ((error: unknown) => void) | null = null
 
-  #serveNext(): void {
-    while (this.#queue.size > 0 && (this.#open < this.#options.connectionsMax || this.#idle.size > 0)) {
-      const waiter = this.#queue.take((tenant) => this.#turnOf(tenant))
-      if (waiter === null) return
-      waiter.value.grant(this.#obtain(waiter.value.request.database)!)
-    }
-  }
-
-  /** In a turn, a tenant within its share is served; one over it only when no other waits. */
-  #turnOf(tenant: string): boolean {
-    const held = this.#held.get(tenant) ?? 0
-    return held < (this.#queue.tenants === 1 ? this.#shareWhenAlone() : this.#shareWhenBusy())
-  }
-
-  /** While several tenants wait, none holds more than an equal part of the ceiling. */
-  #shareWhenBusy(): number {
-    return Math.max(1, Math.ceil(this.#options.connectionsMax / Math.max(2, this.#queue.tenants)))
-  }
-
-  /** Takes out the longest idle connection to another database, to make room under the ceiling. */
-  #takeOther(database: string): Connection | null {
-    let oldest: { name: string; at: number } | null = null
-    for (const [name, list] of this.#idle) {
-      if (name === database || list.length === 0) continue
-      if (oldest === null || list[0]!.lastUsedAt < oldest.at) oldest = { name, at: list[0]!.lastUsedAt }
-    }
-    return oldest === null ? null : this.#takeOldest(oldest.name)
-  }
-
-  #takeOldest(database: string): Connection {
-    const list = this.#idle.get(database)!
-    const connection = list.shift()!
-    if (list.length === 0) this.#idle.delete(database)
-    return connection
-  }
-
   #discardIdle(which: (idle: Connection) => boolean): void {
-    for (const [database, list] of [...this.#idle]) {
-      const kept = list.filter((idle) => !which(idle))
-      if (kept.length === 0) this.#idle.delete(database)
-      else this.#idle.set(database, kept)
-      for (const idle of list) if (!kept.includes(idle)) this.#discard(idle)
+    for (const line of this.#lines.all()) {
+      for (const idle of line.idle.filter(which)) {
+        line.idle.splice(line.idle.indexOf(idle), 1)
+        this.#discard(idle)
+      }
+      this.#lines.forgetUnused(line)
     }
   }
 
@@ -297,27 +298,19 @@ export class ClusterPool {
     for (const leased of this.#leased) if (leased.host !== primary) leased.abandon()
   }
 
-  #lostIdle(database: string, connection: Connection): void {
+  #lostIdle(line: DatabaseLine, connection: Connection): void {
     if (connection.isCutOff) this.#primary.doubt()
-    const list = this.#idle.get(database)
-    const index = list?.indexOf(connection) ?? -1
-    if (list === undefined || index === -1) return
-    list.splice(index, 1)
-    if (list.length === 0) this.#idle.delete(database)
+    const index = line.idle.indexOf(connection)
+    if (index === -1) return
+    line.idle.splice(index, 1)
     this.#open--
-    this.#serveNext()
+    this.#lines.forgetUnused(line)
+    this.#grow()
   }
 
   #closeIdle(): void {
-    const before = Date.now() - this.#options.idleMs
-    for (const [database, list] of [...this.#idle]) {
-      while (list.length > 0 && list[0]!.lastUsedAt < before) this.#discard(this.#takeOldest(database))
-    }
-  }
-
-  /** Closes the idle connections to one database at once: before it is dropped. */
-  closeDatabase(database: string): void {
-    while ((this.#idle.get(database)?.length ?? 0) > 0) this.#discard(this.#takeOldest(database))
+    const before = performance.now() - this.#options.idleMs
+    this.#discardIdle((idle) => idle.lastUsedAt < before)
   }
 
   /** Refuses those who wait, closes what is idle, and waits for leases up to the time given; then closes those as well. */
@@ -325,22 +318,31 @@ export class ClusterPool {
     this.#closed = true
     this.#primary.close()
     clearInterval(this.#sweeper)
-    const error = new InnkeeperError('shutting_down', 'The gateway is shutting down', { retryAfterMs: 1_000 })
-    for (let w = this.#queue.take(() => true); w !== null; w = this.#queue.take(() => true)) w.value.refuse(error)
-    const closing: Promise<void>[] = []
-    for (const database of [...this.#idle.keys()]) {
-      for (const connection of this.#idle.get(database)!) {
-        this.#open--
-        closing.push(connection.close())
-      }
-      this.#idle.delete(database)
+    if (this.#patrol !== null) clearInterval(this.#patrol)
+    for (const { queue } of this.#lines.all()) {
+      for (let w = queue.take(() => true); w !== null; w = queue.take(() => true)) w.value.refuse(shuttingDown())
     }
+    this.#discardIdle(() => true)
     const deadline = Date.now() + drainMs
     while (this.#leased.size > 0 && Date.now() < deadline) await new Promise((r) => setTimeout(r, 10))
     for (const connection of this.#leased) {
       connection.cancel()
-      closing.push(connection.close())
+      void this.#end(connection)
     }
-    await Promise.allSettled(closing)
+    while (this.#closing.size > 0) await Promise.all(this.#closing)
   }
+}
+
+const RETRY = { retryAfterMs: 1_000 }
+
+function overloaded(message: string): InnkeeperError {
+  return new InnkeeperError('overloaded', message, RETRY)
+}
+
+function notMade(): InnkeeperError {
+  return new InnkeeperError('cluster_unavailable', 'The database server has not accepted a connection in time', RETRY)
+}
+
+function shuttingDown(): InnkeeperError {
+  return new InnkeeperError('shutting_down', 'The gateway is shutting down', RETRY)
 }

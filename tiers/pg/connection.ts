@@ -67,6 +67,8 @@ export class Connection {
   readonly #reported: Record<string, string>
   /** Called once when the server or the network ends the connection while nobody uses it. */
   onLost: (() => void) | null = null
+  /** By the monotonic clock, in milliseconds. */
+  readonly openedAt = performance.now()
   lastUsedAt = 0
 
   private constructor(client: pg.Client, options: ConnectionOptions, reported: Record<string, string>) {

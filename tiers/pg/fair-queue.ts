@@ -25,6 +25,17 @@ export class FairQueue<T> {
     return this.#byTenant.get(tenant)?.size ?? 0
   }
 
+  /** Tenants in the order of their turns, each with how many of it wait. */
+  *waiting(): Iterable<readonly [tenant: string, count: number]> {
+    for (const [tenant, line] of this.#byTenant) yield [tenant, line.size]
+  }
+
+  /** The one of the next turn; null where nobody waits. */
+  first(): T | null {
+    const line = this.#byTenant.values().next().value
+    return line === undefined ? null : line.values().next().value!.value
+  }
+
   push(tenant: string, value: T): Waiter<T> {
     const waiter = { tenant, value }
     const line = this.#byTenant.get(tenant)

@@ -1,0 +1,103 @@
+import type { Connection } from './connection.ts'
+import { FairQueue } from './fair-queue.ts'
+import { type Demand, goesTo } from './places.ts'
+import type { TenantShares } from './tenant-shares.ts'
+
+/** Somebody who waits for a connection. */
+export interface Want {
+  readonly since: number
+  grant(connection: Connection): void
+  refuse(error: Error): void
+}
+
+/** The connections of a pool to one database, and those who wait for them. */
+export interface DatabaseLine {
+  readonly database: string
+  /** The one that was used last is used next, so that the first is the one that is needed least. */
+  readonly idle: Connection[]
+  readonly queue: FairQueue<Want>
+  leased: number
+  /** Connections that are being made, for nobody in particular: who waits gets the next one, new or given back. */
+  making: number
+}
+
+/** As many as wait are served by one connection before another one would be ready. */
+const WAITING_PER_MAKING = 4
+
+export function heldBy({ idle, leased, making }: DatabaseLine): number {
+  return idle.length + leased + making
+}
+
+/** A pool's lines, one for each database that has connections or is waited for, and whose turn it is to have more. */
+export class DatabaseLines {
+  readonly #lines = new Map<string, DatabaseLine>()
+  readonly #shares: TenantShares
+  readonly #connectionsMax: number
+
+  constructor(shares: TenantShares, connectionsMax: number) {
+    this.#shares = shares
+    this.#connectionsMax = connectionsMax
+  }
+
+  of(database: string): DatabaseLine {
+    const known = this.#lines.get(database)
+    if (known !== undefined) return known
+    const line = { database, idle: [], queue: new FairQueue<Want>(), leased: 0, making: 0 }
+    this.#lines.set(database, line)
+    return line
+  }
+
+  all(): Iterable<DatabaseLine> {
+    return this.#lines.values()
+  }
+
+  forgetUnused(line: DatabaseLine): void {
+    if (heldBy(line) === 0 && line.queue.size === 0) this.#lines.delete(line.database)
+  }
+
+  hasIdle(): boolean {
+    for (const line of this.#lines.values()) if (line.idle.length > 0) return true
+    return false
+  }
+
+  /** Those that are to have another connection; who has the fewest comes first. */
+  wanting(): DatabaseLine[] {
+    return [...this.#lines.values()].filter((line) => this.#wants(line)).sort((a, b) => heldBy(a) - heldBy(b))
+  }
+
+  /** Whether the place of the line's idle connection is another line's. */
+  owes(line: DatabaseLine): boolean {
+    for (const other of this.#lines.values()) if (this.#goesTo(other, line)) return true
+    return false
+  }
+
+  /** The line that has to make room for one more of the taker's: of those who may be asked, whose is idle for longest. */
+  giverTo(taker: DatabaseLine): DatabaseLine | null {
+    let giver: DatabaseLine | null = null
+    for (const line of this.#lines.values()) {
+      if (line.idle.length === 0 || (giver !== null && line.idle[0]!.lastUsedAt >= giver.idle[0]!.lastUsedAt)) continue
+      if (this.#goesTo(taker, line)) giver = line
+    }
+    return giver
+  }
+
+  #wants({ queue, idle, making }: DatabaseLine): boolean {
+    if (queue.size === 0) return false
+    let waiting = -idle.length
+    for (const [tenant, count] of queue.waiting()) waiting += Math.min(count, this.#shares.roomOf(tenant))
+    return Math.ceil(waiting / WAITING_PER_MAKING) > making
+  }
+
+  #goesTo(taker: DatabaseLine, owner: DatabaseLine): boolean {
+    if (taker === owner || taker.queue.size === 0 || !this.#wants(taker)) return false
+    const now = performance.now()
+    const { openedAt, lastUsedAt } = owner.idle[0]!
+    const place = { openMs: now - openedAt, idleMs: now - lastUsedAt }
+    return goesTo(demandOf(taker, now), demandOf(owner, now), place, this.#shares.tenantsWaiting, this.#connectionsMax)
+  }
+}
+
+function demandOf(line: DatabaseLine, now: number): Demand {
+  const first = line.queue.first()
+  return { held: heldBy(line), tenants: line.queue.tenants, waitsMs: first === null ? 0 : now - first.since }
+}

@@ -22,8 +22,11 @@ import { metricsListener } from './metrics.ts'
 import { loadProduct, type Product } from './product.ts'
 import { releasers } from './releasers.ts'
 import { restApi } from './rest/app.ts'
+import { keyPage } from './rest/openapi/key-page.ts'
 import { createRestRooms } from './rest-room.ts'
 import { createTelemetry, type Telemetry } from './telemetry/telemetry.ts'
+
+const REST_PATH = '/rest/v1'
 
 export interface GatewayOptions {
   readonly configFolder: string | null
@@ -98,12 +101,13 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
       ...(redis ? { redis } : {}),
       ready: readinessOf(directory),
       served: attendance.served,
+      apiPage: keyPage(REST_PATH),
     })
     closers.add('edge', () => edge.close())
 
     const app = new Hono<GatewayEnv>({ getPath: edge.getPath })
     for (const middleware of edge.middleware) app.use(middleware)
-    app.route('/rest/v1', restApi(createRestRooms(tenants)))
+    app.route(REST_PATH, restApi(createRestRooms(tenants)))
     app.get('/v1/whoami', whoami)
     if (product.routes !== null) app.route('/', appRoutes(product.routes, tenants))
     app.onError(edge.onError)

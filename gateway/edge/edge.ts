@@ -49,6 +49,8 @@ export interface EdgeOptions {
   readonly redis?: Redis
   /** What `/readyz` reports. */
   readonly ready?: Ready
+  /** Lets a browser in that has no credential yet. */
+  readonly apiPage?: GatewayMiddleware
   /** Told whose requests are answered, or forwarded, here. */
   readonly served?: Attendance['served']
   /** Milliseconds; tests move it. */
@@ -102,6 +104,7 @@ export function createEdge(options: EdgeOptions): Edge {
     cors: cors(config.cors.origins),
     health: health(options.ready ?? (async () => ({ checks: {} })), inFlight.isDraining),
     errorPages: errorPages(),
+    apiPage: options.apiPage,
     tenant: tenant({
       config,
       peers,

@@ -9,6 +9,8 @@ export interface MiddlewareParts {
   readonly cors: GatewayMiddleware
   readonly health: GatewayMiddleware
   readonly errorPages: GatewayMiddleware
+  /** Of the data API; left out where it has none. */
+  readonly apiPage?: GatewayMiddleware | undefined
   readonly tenant: GatewayMiddleware
 }
 
@@ -31,6 +33,8 @@ export function middlewareInOrder(parts: MiddlewareParts): readonly GatewayMiddl
     parts.health,
     // Before the tenant: it is for those who were refused, too.
     parts.errorPages,
+    // Before the tenant: a browser has no credential until somebody has typed one in.
+    ...(parts.apiPage === undefined ? [] : [parts.apiPage]),
     // Last: identify, authenticate, home region, scope, limits. Behind it everything belongs to a tenant.
     parts.tenant,
   ]

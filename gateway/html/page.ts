@@ -5,13 +5,19 @@ import { STYLE } from './style.ts'
 export type Html = ReturnType<typeof html>
 
 /** Nothing but the pages' own style may load or run, so what a page shows can do no harm there. */
-export const PAGE_POLICY = [
-  `default-src 'none'`,
-  `style-src '${hashOf(STYLE)}'`,
-  `base-uri 'none'`,
-  `form-action 'none'`,
-  `frame-ancestors 'none'`,
-].join('; ')
+export const PAGE_POLICY = pagePolicy()
+
+/** @param script the one that may run, and ask the page's own server */
+export function pagePolicy(script?: string): string {
+  return [
+    `default-src 'none'`,
+    `style-src '${hashOf(STYLE)}'`,
+    ...(script === undefined ? [] : [`script-src '${hashOf(script)}'`, `connect-src 'self'`]),
+    `base-uri 'none'`,
+    `form-action 'none'`,
+    `frame-ancestors 'none'`,
+  ].join('; ')
+}
 
 /** A whole page, with nothing from anywhere else. */
 export function htmlPage(title: string, body: Html): Html {

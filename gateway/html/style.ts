@@ -8,6 +8,9 @@ a { color: var(--link); }
 nav ul { display: flex; flex-wrap: wrap; gap: .25rem 1rem; list-style: none; margin: 1.5rem 0; padding: 0; }
 code { font: .92em ui-monospace, monospace; background: var(--soft); padding: .1em .3em; border-radius: .25em; overflow-wrap: anywhere; }
 .wide { overflow-x: auto; }
+pre { overflow-x: auto; background: var(--soft); padding: .75rem; border-radius: .25em; font: .92em ui-monospace, monospace; }
+input { font: inherit; width: 28rem; max-width: 100%; box-sizing: border-box; padding: .3rem .5rem; border: 1px solid light-dark(#767c84, #8a929b); border-radius: .25em; background: transparent; color: inherit; }
+button { font: inherit; padding: .3rem .9rem; }
 table { width: 100%; border-collapse: collapse; }
 th, td { text-align: left; vertical-align: top; padding: .4rem .75rem .4rem 0; border-bottom: 1px solid var(--line); }
 `

@@ -116,10 +116,65 @@ describe('the page that describes the data API', () => {
     await page.close()
   })
 
-  test('is not shown without a key', async () => {
+  test('asks a browser for the key, sends it as a header to its own address alone, and shows what it opens', async () => {
+    const { page, complaints, asked } = await openPage()
+    const url = `${gateway.url}/t/acme/rest/v1/`
+    const key = world.system.keyOf('acme')
+    expect((await page.goto(url))!.status()).toBe(200)
+    expect(await page.content()).not.toContain('customers')
+    await page.getByLabel('API key').fill(key)
+    const sent = page.waitForRequest(async (r) => (await r.headerValue('apikey')) !== null)
+    await page.getByRole('button', { name: 'Show' }).click()
+    expect(await (await sent).headerValue('apikey')).toBe(key)
+    await page.locator('#table-customers').waitFor()
+    await page.getByLabel('Read rows').fill('customers?select=name&limit=1')
+    await page.getByRole('button', { name: 'Send' }).click()
+    await page.locator('#rows', { hasText: 'acme 1' }).waitFor()
+    expect(asked).toEqual([url, url, `${url}customers?select=name&limit=1`])
+    await page.getByLabel('Read rows').fill(`${application.url}/elsewhere`)
+    await page.getByRole('button', { name: 'Send' }).click()
+    await page.locator('#said', { hasText: 'not a table' }).waitFor()
+    expect(asked).toHaveLength(3)
+    expect(page.url()).toBe(url)
+    expect(await page.evaluate('document.cookie + localStorage.length + sessionStorage.length')).toBe('00')
+    expect(complaints).toEqual([])
+    await page.close()
+  })
+
+  test('is the same without a key for every tenant and for none, and fits a narrow screen', async () => {
+    const { page } = await openPage({ viewport: { width: 360, height: 700 } })
+    const seen: string[] = []
+    for (const slug of ['acme', 'hooli', 'nobody']) {
+      await page.goto(`${gateway.url}/t/${slug}/rest/v1/`)
+      expect(await page.evaluate(OVERFLOW)).toBe(0)
+      seen.push(await page.content())
+    }
+    expect(new Set(seen).size).toBe(1)
+    await page.close()
+  })
+
+  test('says why a key is refused, and shows nothing then', async () => {
     const { page } = await openPage()
-    const answer = await page.goto(`${gateway.url}/t/acme/rest/v1/`)
-    expect(answer!.status()).toBe(401)
+    await page.goto(`${gateway.url}/t/acme/rest/v1/`)
+    await page.getByLabel('API key').fill(world.system.keyOf('hooli'))
+    await page.getByRole('button', { name: 'Show' }).click()
+    await page.locator('#said', { hasText: '403' }).waitFor()
+    expect(await page.content()).not.toContain('customers')
+    await page.close()
+  })
+
+  test('runs no script but its own, and asks nobody else, where it asks for a key', async () => {
+    const { page, complaints } = await openPage()
+    await page.goto(`${gateway.url}/t/acme/rest/v1/`)
+    await page.evaluate(`{
+      const script = document.createElement('script')
+      script.textContent = 'window.ran = true'
+      document.body.append(script)
+      document.body.insertAdjacentHTML('beforeend', '<img src=x onerror="window.ran = true">')
+      fetch(${JSON.stringify(application.url)}).then(() => { window.ran = true }, () => {})
+    }`)
+    await expect.poll(() => complaints.filter((c) => c.includes('Content Security Policy')).length).toBeGreaterThan(2)
+    expect(await page.evaluate('window.ran')).toBeUndefined()
     await page.close()
   })
 })

@@ -1,8 +1,12 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { rm, writeFile } from 'node:fs/promises'
 import { type AddressInfo, connect, createServer } from 'node:net'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { runCli } from '../support/cli.ts'
 import { startTestPostgres, type TestPostgres } from '../support/postgres.ts'
+import { temporaryFolder } from '../support/temporary.ts'
 
 const GUARD = new URL('../../gateway/driver-rejections.ts', import.meta.url).href
 const ALIVE = 7
@@ -43,4 +47,26 @@ test('a database that dies just when a process connects does not end the process
 test('any other rejection that nobody handles ends it as ever', async () => {
   expect(await endOf(`Promise.reject(new Error('x'))`, true)).toBe(1)
   expect(await endOf(`Promise.reject(Object.assign(new Error('x'), { query: 'select 1' }))`, true)).toBe(1)
+})
+
+/** A product's folder is read before anything is started, so it can stand in for a database that dies then. */
+async function productThatLosesItsDatabase(query: string): Promise<string> {
+  const folder = await temporaryFolder('rejections')
+  const config = `void Promise.reject(Object.assign(new Error('lost'), { query: ${JSON.stringify(query)} }))
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    process.exit(${ALIVE})`
+  await writeFile(join(folder, 'innkeeper.config.ts'), config)
+  return folder
+}
+
+test.each(['control', 'dev'])('%s goes on then, and ends by any other such rejection', async (command) => {
+  for (const [query, code] of [
+    ['select b.oid, b.typarray from pg_type', ALIVE],
+    ['select 1', 1],
+  ] as const) {
+    const folder = await productThatLosesItsDatabase(query)
+    const ended = await runCli([command, '--config', folder, '--state', join(folder, 'state')])
+    expect([query, ended.code]).toEqual([query, code])
+    await rm(folder, { recursive: true })
+  }
 })

@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { surviveLostTypeQueries } from '../../driver-rejections.ts'
 import { port } from '../options.ts'
 
 /** What `npm start` runs. */
@@ -14,6 +15,7 @@ export function devCommand(): Command {
       const options = command.optsWithGlobals()
       // Not before it is needed: other commands start sooner without.
       const { runDev } = await import('../../dev/dev.ts')
+      surviveLostTypeQueries()
       await runDev({
         port: options.port,
         adminPort: options.adminPort,

@@ -9,6 +9,8 @@ export const EXIT = {
   refused: 4,
   unavailable: 5,
   unauthenticated: 6,
+  /** Done, and something is left that only a person can decide about. */
+  unclear: 7,
   interrupted: 130,
 } as const
 
@@ -21,6 +23,7 @@ Exit codes:
   4    refused: it conflicts with what is there, or is not allowed
   5    the control plane or a database cannot be reached; try again
   6    the admin token is missing or wrong
+  7    done, but what is named has to be looked at; for control new-incarnation
   130  interrupted`
 
 const CODES: Partial<Record<ErrorCode, number>> = {

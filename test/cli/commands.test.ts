@@ -174,3 +174,15 @@ test('without flags and environment the local system’s demo.json says where to
   expect(await list()).toMatchObject({ code: 1, err: expect.stringContaining('damaged') })
   await rm(state, { recursive: true })
 })
+
+test('control new-incarnation ends with 0 where all is clear, and with 7 where somebody has to look', async () => {
+  const { makerOf } = system.control
+  const admin = makerOf('us-1').admin('innkeeper_shared')
+  const raise = (...args: string[]) => runCli(['control', 'new-incarnation', '--yes', ...args], { env })
+  expect(await raise()).toMatchObject({ code: 0, out: expect.stringContaining('incarnation 1') })
+  await admin`insert into tenancy.fence (tenant_id, epoch, state, room) values (gen_random_uuid(), 1, 'open', 'app')`
+  for (const args of [[], ['--json']]) {
+    const { code, out, err } = await raise(...args)
+    expect([code, `${out}${err}`]).toEqual([7, expect.stringContaining('whom the directory does not know')])
+  }
+})

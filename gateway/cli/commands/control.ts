@@ -4,6 +4,7 @@ import type { Incarnation } from '../../../tiers/control/incarnation.ts'
 import { surviveLostTypeQueries } from '../../driver-rejections.ts'
 import { cliOf } from '../cli.ts'
 import { confirm } from '../confirm.ts'
+import { EXIT } from '../exit-codes.ts'
 import { port } from '../options.ts'
 import type { SetExitCode } from '../program.ts'
 import { closeOnSignal } from '../signals.ts'
@@ -29,11 +30,11 @@ export function controlCommand(setExitCode: SetExitCode): Command {
       terminal.err(`control plane at ${control.url}`)
       setExitCode(await closeOnSignal(() => control.close(), { say: terminal.err }))
     })
-  return control.addCommand(newIncarnationCommand())
+  return control.addCommand(newIncarnationCommand(setExitCode))
 }
 
 /** `innkeeper control new-incarnation`: the first thing after the control database was restored from a backup. */
-function newIncarnationCommand(): Command {
+function newIncarnationCommand(setExitCode: SetExitCode): Command {
   return new Command('new-incarnation')
     .description('say that the control database was restored: epochs begin anew, and homes are what the data says')
     .option('--yes', 'do not ask')
@@ -42,6 +43,7 @@ function newIncarnationCommand(): Command {
       const { terminal, admin } = cliOf(command)
       await confirm(terminal, 'All epochs begin above those that were used', 'new-incarnation', yes === true)
       const made = await (await admin()).call<Incarnation>('POST', '/incarnations', { reason })
+      setExitCode(made.unclear.length === 0 ? EXIT.ok : EXIT.unclear)
       if (terminal.json) return terminal.data(made)
       terminal.out(`incarnation ${made.number}`)
       for (const { tenant, to } of made.adopted) {

@@ -39,7 +39,7 @@ export function residencyText(terminal: Terminal, report: ResidencyReport): stri
       backups.map((b) => [b.of, b.region, `${b.retentionDays} days`]),
     ),
     section(
-      'Gateways that served it',
+      'Gateways that served it, as they say themselves',
       ['region', 'host', 'gateway', 'how', 'first', 'last'],
       gateways.map((g) => [g.region, g.host, g.gateway, g.how, g.from, g.until]),
     ),

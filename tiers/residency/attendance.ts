@@ -8,7 +8,11 @@ import type { TenantId } from '../types.ts'
 /** How a gateway had to do with a tenant's requests. */
 export type Served = 'home' | 'forwarded'
 
-/** What a gateway writes down of itself in the control database: that it is there, and whom it served. */
+/**
+ * What a gateway writes down of itself in the control database: that it is there, and whom it served. It is believed: the
+ * gateways of all regions log in there as one role, so nothing but the id that it has drawn, and tells nobody, keeps what it
+ * writes apart from what others do.
+ */
 export interface Attendance {
   readonly id: string
   /** Costs one look into a set; what is new is written in the background. */

@@ -86,6 +86,7 @@ export interface BackupPlace {
   readonly retentionDays: number
 }
 
+/** By the gateway's own word, its region too: all of them log in to the control database as one role. */
 export interface GatewayStay {
   readonly gateway: string
   readonly region: string

@@ -9,6 +9,7 @@ import { initCommand } from './commands/init.ts'
 import { keysCommand } from './commands/keys.ts'
 import { migrateCommand } from './commands/migrate.ts'
 import { movesCommand } from './commands/move.ts'
+import { moverCommand } from './commands/mover.ts'
 import { operatorsCommand } from './commands/operators.ts'
 import { peeringKeyCommand } from './commands/peering-key.ts'
 import { residencyCommand } from './commands/residency.ts'
@@ -28,6 +29,7 @@ const COMMANDS = [
   initCommand,
   serveCommand,
   controlCommand,
+  moverCommand,
   tenantsCommand,
   movesCommand,
   domainsCommand,

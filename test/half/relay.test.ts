@@ -2,8 +2,9 @@ import { randomBytes } from 'node:crypto'
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { pairKeys, type Reach } from '../../config/index.ts'
+import { type ConfigInput, pairKeys, type Reach, resolveConfig } from '../../config/index.ts'
 import { publicKeyOf } from '../../config/x25519.ts'
+import { openControlPlane } from '../../tiers/control/control-plane.ts'
 import { type Half, startHalf } from '../../tiers/half/half.ts'
 import { otherHalf } from '../../tiers/half/other-half.ts'
 import { openMoverClient } from '../../tiers/move/mover-client.ts'
@@ -72,6 +73,12 @@ async function halfOfUs(): Promise<Half> {
       await sql.end()
     },
   }
+}
+
+/** The same, for a control plane that moves tenants itself. */
+function withoutHalves(input: ConfigInput): ConfigInput {
+  const regions = Object.entries(input.regions).map(([name, { mover: _none, ...region }]) => [name, region])
+  return { ...input, regions: Object.fromEntries(regions) }
 }
 
 const fromEu = () =>
@@ -265,9 +272,12 @@ describe('a session', () => {
   test('ends when its move has ended, and then there is no other', async () => {
     const one = await client(room(), fromEu().reach('us-1', move.id))
     await system.control.moves.abort(move.id)
-    const runner = system.control.moves.run()
-    expect((await system.control.moves.reached(move.id, 'aborted')).state).toBe('aborted')
-    await runner.close()
+    const { migrationsFolder, env } = system
+    const config = resolveConfig(withoutHalves(system.input), { kind: 'control' }, env)
+    const other = openControlPlane({ config, migrationsFolder, moveSettings: QUICK })
+    other.moves.run()
+    expect((await other.moves.reached(move.id, 'aborted')).state).toBe('aborted')
+    await other.close()
     await waitUntil('no session is left', () => half.sessions() === 0)
     await expect(one.query('select')).rejects.toThrow()
     await expect(client(room(), fromEu().reach('us-1', move.id))).rejects.toMatchObject({ code: 'forbidden' })

@@ -162,7 +162,8 @@ test('a move has a place at both its clusters, and nothing that is half done wai
   // Those of the tests before have a runner.
   const except = (await store.list({ open: true, limit: 100 })).map((m) => m.id)
   const claim = async (mayBegin = true) =>
-    (await store.claim({ owner: 'one', leaseMs: 60_000, except, placesMax: { x: 1, y: 1 }, mayBegin }))?.id ?? null
+    (await store.claim({ owner: 'one', leaseMs: 60_000, except, placesMax: { x: 1, y: 1 }, mayBegin, regions: null }))
+      ?.id ?? null
   const [across, there, elsewhere] = [await begin('x', 'y'), await begin('y', 'y'), await begin('z', 'z')]
   expect(await claim(false)).toBe(null)
   expect((await store.get(across))!.reason).toBe('waiting for a mover that is free')

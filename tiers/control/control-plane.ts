@@ -5,11 +5,13 @@ import { type AuditLog, auditLog } from '../audit/log.ts'
 import { RECONNECT_S } from '../cache/reach.ts'
 import { installDirectory } from '../directory/install.ts'
 import { InnkeeperError, isInnkeeperError } from '../errors.ts'
+import type { OtherRegions } from '../half/other-regions.ts'
 import { type KeyAdmin, keyAdmin } from '../keys/admin.ts'
 import { installKeys } from '../keys/install.ts'
 import { type MigrationFile, readMigrations } from '../migrate/files.ts'
 import type { MoveSettings } from '../move/context.ts'
 import { createMoves, type Moves } from '../move/moves.ts'
+import type { Move } from '../move/types.ts'
 import { type Operators, operatorStore } from '../operators/operators.ts'
 import { openLink } from '../pg/link.ts'
 import { quoteIdent } from '../quote.ts'
@@ -39,6 +41,10 @@ export interface ControlPlaneOptions {
   readonly references?: readonly string[]
   /** How long a move may take for what; the defaults where left out. */
   readonly moveSettings?: Partial<MoveSettings>
+  /** Regions that this process has no credentials of, and reaches through their halves of the mover. */
+  readonly others?: OtherRegions
+  /** A move failed, or they could not be looked for; it is tried again. */
+  readonly onMoveError?: (error: Error, move: Move | null) => void
 }
 
 export interface CreateTenant {
@@ -113,7 +119,13 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
   const keyStores = new Map<string, { home: ClusterConfig; admin: KeyAdmin }>()
   for (const region of config.regions.values()) {
     const { secrets } = region
-    if (secrets === null) continue
+    if (secrets === null) {
+      const there = [...region.clusters.keys()].flatMap((name) => options.others?.clusterOf(name, null) ?? [])
+      for (const cluster of there) makers.set(cluster.name, createRoomMaker({ cluster, keys: [], migration }))
+      const [home] = there
+      if (home) keyStores.set(region.name, { home, admin: keyAdmin(makers.get(home.name)!.admin(REGION_DATABASE)) })
+      continue
+    }
     for (const cluster of secrets.clusters.values()) {
       const keys = [secrets.key, ...(secrets.keyPrevious ? [secrets.keyPrevious] : [])]
       const ticketKeys = keys.map((k) => ticketKey(k, cluster.name))
@@ -155,11 +167,13 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
     makerOf,
     keysOf,
     migration,
+    others: options.others,
     onControlSilent() {
       directory.renew()
       records.renew()
     },
     ...(options.moveSettings === undefined ? {} : { settings: options.moveSettings }),
+    ...(options.onMoveError === undefined ? {} : { onError: options.onMoveError }),
   })
 
   return {

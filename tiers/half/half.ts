@@ -2,7 +2,7 @@ import type { TLSSocket } from 'node:tls'
 import type postgres from 'postgres'
 import type { ClusterConfig, PairKeys, PostgresHost } from '../../config/index.ts'
 import type { RedisServer } from '../cache/redis-server.ts'
-import { keysInRedis, removeFromRedis } from '../move/region-cache.ts'
+import { regionCache } from '../move/region-cache.ts'
 import { createPrimary, type Primary } from '../pg/primary.ts'
 import { adminServerOf } from '../pg/server.ts'
 import { listenForHalves } from './channel.ts'
@@ -50,6 +50,7 @@ interface Open {
 export async function startHalf(options: HalfOptions): Promise<Half> {
   const { region, clusters, sql, onRefused } = options
   const here: Here = { region, homeCluster: clusters.keys().next().value! }
+  const cache = regionCache(options.redis)
   const channels = new Set<TLSSocket>()
   const open = new Map<TLSSocket, Open>()
   const primaries = new Map<string, Primary>()
@@ -96,8 +97,8 @@ export async function startHalf(options: HalfOptions): Promise<Half> {
   const serveCached = async (channel: TLSSocket, { remove }: HalfRequest & { ask: 'cached' }, move: OpenMove) => {
     const { tenant, slug, from } = move
     const cached = { tenant, slug, region, placement: from.placement, hasLeft: move.region !== region }
-    if (remove) await removeFromRedis(options.redis, cached)
-    const found = remove ? null : ((await keysInRedis(options.redis, cached))?.length ?? null)
+    if (remove) await cache.remove(cached)
+    const found = remove ? null : await cache.count(cached)
     endWith(channel, { ok: true, found })
   }
   const serve = async (channel: TLSSocket, peer: string) => {

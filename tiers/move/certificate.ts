@@ -1,4 +1,4 @@
-import { canonicalJson, type SignedDocument, type SigningKey, sign } from '../control/signed-document.ts'
+import { canonicalJson, type SignedDocument, type SigningKey, sign, signingKey } from '../control/signed-document.ts'
 import type { Placement } from '../types.ts'
 import type { MoveContext } from './context.ts'
 import type { Look } from './scan.ts'
@@ -79,6 +79,11 @@ export async function certificateOf(ctx: MoveContext, ending: Ending): Promise<M
     emptied: ending.emptied,
     scan: ending.scan,
   }
+}
+
+/** A region's half of the mover has no key to sign with: what it leaves unsigned is signed by whoever has one. */
+export function signedIfUnsigned(stored: StoredCertificate, secret: Buffer | null): StoredCertificate {
+  return stored.signature !== null || secret === null ? stored : sign(stored.document, signingKey(secret))
 }
 
 /** As it is stored: the text that is signed, with its signature. */

@@ -1,10 +1,10 @@
 import type postgres from 'postgres'
-import type { RedisServer } from '../cache/redis-server.ts'
 import type { SigningKey } from '../control/signed-document.ts'
 import type { KeyAdmin } from '../keys/admin.ts'
 import type { RoomMaker } from '../rooms/maker.ts'
 import type { RoomSequence, RoomTable } from './catalogue.ts'
 import type { Pacer } from './pacer.ts'
+import type { RegionCache } from './region-cache.ts'
 import type { Side } from './side.ts'
 import type { MoveEvent } from './states.ts'
 import type { Lease, MovePatch, MoveStore } from './store.ts'
@@ -80,8 +80,8 @@ export interface MoveContext {
   keysOf(region: string): KeyAdmin
   /** False where the tenant's residency forbids the old home. */
   mayReturn(): Promise<boolean>
-  /** The URL of a region's Redis; null where it has none. */
-  redisOf(region: string): RedisServer | null
+  /** What gateways of a region share about the tenant. */
+  cacheOf(region: string): RegionCache
   /** Null where the configuration names none: certificates are unsigned then. */
   readonly signingKey: SigningKey | null
   tables(): Promise<readonly RoomTable[]>

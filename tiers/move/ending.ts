@@ -4,7 +4,6 @@ import type { MoveContext, Outcome } from './context.ts'
 import { changeFence, inBooks, reopenRoom, Undrained } from './fence.ts'
 import { announce, forget, heldBy, isThere, whileHeld } from './generation.ts'
 import { settle } from './readiness.ts'
-import { removeFromRedis } from './region-cache.ts'
 import { retreat } from './retreat.ts'
 import { type Emptied, LeftBehind, type Look, scanPlaces, scanRows } from './scan.ts'
 import type { Side } from './side.ts'
@@ -54,7 +53,7 @@ async function empty(ctx: MoveContext, outcome: MoveCertificate['outcome'], empt
   await clearRoom(ctx, room)
   await dropKeys(ctx, region)
   const [tenant] = await ctx.sql<{ slug: string }[]>`select slug from tenants where id = ${ctx.move.tenantId}`
-  await removeFromRedis(ctx.redisOf(region), { ...room, slug: tenant!.slug, region, hasLeft: region !== homeRegion })
+  await ctx.cacheOf(region).remove({ ...room, slug: tenant!.slug, region, hasLeft: region !== homeRegion })
   const emptiedAt = new Date()
   await ctx.hook('emptied')
   const isStillThere = await isThere(ctx.makerOf(room.placement.cluster), room)

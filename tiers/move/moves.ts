@@ -7,19 +7,21 @@ import { assertCurrentClusters } from '../control/epochs.ts'
 import { signingKey } from '../control/signed-document.ts'
 import type { TenantRecord, TenantStore } from '../control/tenant-store.ts'
 import { InnkeeperError } from '../errors.ts'
+import type { OtherRegions } from '../half/other-regions.ts'
 import type { KeyAdmin } from '../keys/admin.ts'
 import type { MigrationFile } from '../migrate/files.ts'
 import { openLink } from '../pg/link.ts'
 import { assertResidency } from '../residency/faults.ts'
 import type { RoomMaker } from '../rooms/maker.ts'
 import type { TenantId } from '../types.ts'
-import type { StoredCertificate } from './certificate.ts'
+import { type StoredCertificate, signedIfUnsigned } from './certificate.ts'
 import { MOVE_SETTINGS, type MoveHook, type MoveSettings } from './context.ts'
 import { createGauges, openGauge } from './gauge.ts'
 import type { Destination, MovePlan } from './plan.ts'
 import { createPlanner, isWatched } from './planner.ts'
 import { assertNothingRefused } from './preflight.ts'
 import { openProbe } from './probe.ts'
+import { regionCache } from './region-cache.ts'
 import { isAnswered, statesFor } from './requests.ts'
 import { type MoveRunner, startRunner } from './runner.ts'
 import { isFinal, type MoveState } from './states.ts'
@@ -86,6 +88,8 @@ export interface MovesOptions {
   makerOf(cluster: string): RoomMaker
   keysOf(region: string): KeyAdmin
   migration(): Promise<{ readonly files: readonly MigrationFile[]; readonly references: readonly string[] }>
+  /** Regions that this process reaches through their halves of the mover; none where left out. */
+  readonly others?: OtherRegions | undefined
   /** The control database does not answer. */
   onControlSilent?(): void
   onError?(error: Error, move: Move | null): void
@@ -113,8 +117,11 @@ export function createMoves(options: MovesOptions): Moves {
   const store = moveStore(sql)
   const changes = new EventEmitter().setMaxListeners(0)
   const runners = new Set<MoveRunner>()
-  const clusterOf = (name: string) => clusterNamed(config, name)
-  const clusters = [...config.regions.values()].flatMap((r) => [...(r.secrets?.clusters.values() ?? [])])
+  const clusterOf = (name: string, move: string | null = null) =>
+    options.others?.clusterOf(name, move) ?? clusterNamed(config, name)
+  const cacheOf = (region: string, move: string) =>
+    options.others?.cacheOf(region, move) ?? regionCache(redisServerOf(config, region))
+  const clusters = [...config.regions.values()].flatMap((r) => [...r.clusters.values()])
   const placesMax = Object.fromEntries(clusters.map((c) => [c.name, c.movesMax]))
   const limits = config.moves.throttle
   const gauges =
@@ -229,7 +236,7 @@ export function createMoves(options: MovesOptions): Moves {
     async certificate(id) {
       const { state, endedAt } = await get(id)
       const text = await store.signedCertificate(id)
-      if (text !== null) return JSON.parse(text) as StoredCertificate
+      if (text !== null) return signedIfUnsigned(JSON.parse(text) as StoredCertificate, config.signingKey)
       throw new InnkeeperError('conflict', `The move is ${state} and has no certificate`, {
         hint:
           endedAt === null
@@ -256,7 +263,7 @@ export function createMoves(options: MovesOptions): Moves {
         settings,
         makerOf,
         keysOf: options.keysOf,
-        redisOf: (region) => redisServerOf(config, region),
+        cacheOf,
         signingKey: config.signingKey === null ? null : signingKey(config.signingKey),
         clusterOf,
         mayReturn,
@@ -265,6 +272,7 @@ export function createMoves(options: MovesOptions): Moves {
         hook,
         atOnce: AT_ONCE,
         placesMax,
+        regions: regionsMovedTo(config),
         pollMs: POLL_MS,
         onChange: (move) => changes.emit(move.id),
         onControlSilent() {
@@ -304,6 +312,13 @@ async function recorded<T extends Move | null>(
     return changed
   })
   return result as T
+}
+
+/** A region's half of the mover brings tenants to its region, and the control plane to regions that have none. */
+function regionsMovedTo({ role, regions }: Config): readonly string[] | null {
+  if (role.kind === 'mover') return [role.region]
+  const without = [...regions.values()].filter((r) => r.mover === null).map((r) => r.name)
+  return without.length === regions.size ? null : without
 }
 
 function clusterNamed(config: Config, name: string): ClusterConfig {

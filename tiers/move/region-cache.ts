@@ -13,17 +13,24 @@ export interface CachedTenant {
   readonly hasLeft: boolean
 }
 
-/** @param server the region's Redis; null where it has none */
-export async function removeFromRedis(server: RedisServer | null, cached: CachedTenant): Promise<void> {
-  await withRedis(server, async (redis) => {
-    const left = await keysOf(redis, cached)
-    if (left.length > 0) await redis.unlink(...left)
-  })
+/** What a region's Redis holds of a tenant that left a room. */
+export interface RegionCache {
+  remove(cached: CachedTenant): Promise<void>
+  /** Looks through all keys by the tenant's name, not by how the gateways call theirs. @returns null without a Redis */
+  count(cached: CachedTenant): Promise<number | null>
 }
 
-/** Looks through all of them by the tenant's name, not by how the gateways call theirs. @returns null without a Redis */
-export function keysInRedis(server: RedisServer | null, cached: CachedTenant): Promise<string[] | null> {
-  return withRedis(server, (redis) => keysOf(redis, cached))
+/** @param server the region's Redis; null where it has none */
+export function regionCache(server: RedisServer | null): RegionCache {
+  return {
+    async remove(cached) {
+      await withRedis(server, async (redis) => {
+        const left = await keysOf(redis, cached)
+        if (left.length > 0) await redis.unlink(...left)
+      })
+    },
+    count: (cached) => withRedis(server, async (redis) => (await keysOf(redis, cached)).length),
+  }
 }
 
 async function keysOf(redis: Redis, { tenant, slug, hasLeft, placement }: CachedTenant): Promise<string[]> {

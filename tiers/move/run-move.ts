@@ -1,6 +1,5 @@
 import type postgres from 'postgres'
 import type { ClusterConfig } from '../../config/index.ts'
-import type { RedisServer } from '../cache/redis-server.ts'
 import type { SigningKey } from '../control/signed-document.ts'
 import { isInnkeeperError } from '../errors.ts'
 import type { KeyAdmin } from '../keys/admin.ts'
@@ -14,6 +13,7 @@ import type { Gauges } from './gauge.ts'
 import { announce, assertNotRestored, heldBy } from './generation.ts'
 import { openPacer, UNPACED } from './pacer.ts'
 import { keepProgress } from './progress.ts'
+import type { RegionCache } from './region-cache.ts'
 import { retreat } from './retreat.ts'
 import { openSide } from './side.ts'
 import { isBeforeFlip, isFinal, type MoveEvent, type MoveState, next, onTakeover } from './states.ts'
@@ -29,9 +29,10 @@ export interface RunDeps {
   readonly settings: MoveSettings
   makerOf(cluster: string): RoomMaker
   keysOf(region: string): KeyAdmin
-  redisOf(region: string): RedisServer | null
+  cacheOf(region: string, move: string): RegionCache
   readonly signingKey: SigningKey | null
-  clusterOf(cluster: string): ClusterConfig
+  /** @param move whose connections they are */
+  clusterOf(cluster: string, move: string): ClusterConfig
   /** Whether the tenant's residency lets it go back where it came from. */
   mayReturn(move: Move): Promise<boolean>
   /** What holds moves back for their neighbours' sake; null where nothing does. */
@@ -84,7 +85,7 @@ export async function runMove(deps: RunDeps, claimed: Move, lease: Lease, pulse:
   const side = (placement: Move['from']['placement']) =>
     openSide({
       placement,
-      cluster: deps.clusterOf(placement.cluster),
+      cluster: deps.clusterOf(placement.cluster, move.id),
       move: move.id,
       tenant: move.tenantId,
       generation: lease.generation * NUMBERS + turn,
@@ -107,7 +108,7 @@ export async function runMove(deps: RunDeps, claimed: Move, lease: Lease, pulse:
       keysOf: deps.keysOf,
       pacer,
       mayReturn: () => deps.mayReturn(move),
-      redisOf: deps.redisOf,
+      cacheOf: (region) => deps.cacheOf(region, move.id),
       signingKey: deps.signingKey,
       tables() {
         tables ??= told().then(async (s) => tablesOf(await s.client(), s.placement.schema))

@@ -18,6 +18,8 @@ export interface RunnerOptions extends RunDeps {
   readonly atOnce: number
   /** Moves at a time on each cluster, of all processes together. */
   readonly placesMax: Readonly<Record<string, number>>
+  /** Works on moves that lead there only; null for all. */
+  readonly regions: readonly string[] | null
   /** How often open moves without a runner are looked for, in milliseconds. */
   readonly pollMs: number
   /** The control database has not answered in time: what waits for it is to be given up. */
@@ -33,7 +35,7 @@ interface Running {
 
 /** Claims moves that nobody works on, one lease each, and keeps the leases alive while it works. */
 export function startRunner(options: RunnerOptions): MoveRunner {
-  const { store, settings, atOnce, placesMax, pollMs, onError } = options
+  const { store, settings, atOnce, placesMax, regions, pollMs, onError } = options
   const owner = randomUUID()
   const running = new Map<string, Running>()
   const closing = new AbortController()
@@ -89,6 +91,7 @@ export function startRunner(options: RunnerOptions): MoveRunner {
   }
 
   const look = async () => {
+    if (regions?.length === 0) return
     do {
       lookAgain = false
       while (!closing.signal.aborted) {
@@ -102,6 +105,7 @@ export function startRunner(options: RunnerOptions): MoveRunner {
             except,
             placesMax,
             mayBegin: under < atOnce,
+            regions,
           }),
         )
         if (move === null) break

@@ -1,7 +1,6 @@
 import { quoteIdent } from '../quote.ts'
 import type { MoveContext } from './context.ts'
 import { isThere } from './generation.ts'
-import { keysInRedis } from './region-cache.ts'
 import { beginRead, type Side } from './side.ts'
 
 /** One place that was looked at after the emptying, and what was found there: nothing, or no certificate is made. */
@@ -67,8 +66,8 @@ export async function scanPlaces(ctx: MoveContext, emptied: Emptied): Promise<Lo
     const keys = await ctx.keysOf(region).list(ctx.move.tenantId)
     looks.push({ place: `key store of ${region}`, what: 'API keys', found: keys.length })
   }
-  const left = await keysInRedis(ctx.redisOf(region), { ...room, slug, region, hasLeft: region !== homeRegion })
-  if (left !== null) looks.push({ place: `Redis of ${region}`, what: 'keys', found: left.length })
+  const left = await ctx.cacheOf(region).count({ ...room, slug, region, hasLeft: region !== homeRegion })
+  if (left !== null) looks.push({ place: `Redis of ${region}`, what: 'keys', found: left })
   return looks
 }
 

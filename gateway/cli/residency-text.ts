@@ -56,7 +56,11 @@ export function residencyText(terminal: Terminal, report: ResidencyReport): stri
     section(
       `Looked for everywhere, ${scan.at} (${looked})`,
       ['region', 'cluster', 'database', 'what'],
-      [...scan.found, ...scan.unclaimed].map((f) => [f.region, f.cluster, f.database, f.what + whose(f.tenant)]),
+      [
+        ...scan.found.map((f) => [f.region, f.cluster, f.database, `${f.what} of this tenant`]),
+        ...scan.unclaimed.map((f) => [f.region, f.cluster, f.database, unclaimed(f)]),
+        ...scan.unread.map((f) => [f.region, f.cluster, f.database, `${f.what} hides its rows: not looked at`]),
+      ],
     ),
     section(
       'Outside of what it is kept to',
@@ -94,4 +98,7 @@ function toText(after: unknown): string {
   return `profile ${profile ?? 'none'}, pinned ${pinned?.join(',') ?? 'no'}`
 }
 
-const whose = (tenant: string | null) => (tenant === null ? ' (whose it is cannot be told)' : '')
+/** Said of the thing itself: in the report of a tenant it must not read as if it were that tenant's. */
+function unclaimed({ kind, what }: ResidencyReport['scan']['unclaimed'][number]): string {
+  return kind === 'role' ? `${what}; it is no role of Innkeeper's` : `${what}; the directory knows of no tenant in it`
+}

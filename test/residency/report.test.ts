@@ -2,6 +2,8 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import postgres from 'postgres'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { residencyText } from '../../gateway/cli/residency-text.ts'
+import { processTerminal } from '../../gateway/cli/terminal.ts'
 import { verify } from '../../tiers/control/signed-document.ts'
 import type { ResidencyReport, SignedReport } from '../../tiers/residency/report/document.ts'
 import { QUICK } from '../move/support/two-clusters.ts'
@@ -43,7 +45,7 @@ test('a tenant that has never moved is in one room, with its tables, keys and ca
     { region: 'us', what: expect.stringContaining('key ring of us') },
   ])
   expect(found.caches.filter((c) => c.region === 'eu').every((c) => c.holds.startsWith('routing facts'))).toBe(true)
-  expect(found.scan).toMatchObject({ found: [], unclaimed: [] })
+  expect(found.scan).toMatchObject({ found: [], unclaimed: [], unread: [] })
   expect(found.scan.looked.every((l) => l.tables > 0)).toBe(true)
   expect(found).toMatchObject({ keptTo: { regions: null }, outside: [], backups: [], gateways: [], moves: [] })
   expect(found.changes).toMatchObject([{ actor: 'program', after: { region: 'us' } }])
@@ -147,6 +149,29 @@ test('a row of its own in another region is found when the report is made', asyn
   ])
   await us`delete from app.tags where tenant_id = ${id}`
   await us.end()
+})
+
+test('what the directory knows of no tenant is not said to be this one’s, and what was not looked at is said to be so', async () => {
+  const us = postgres(system.servers.get('us')!.server.url('innkeeper_shared'), { max: 1 })
+  await us.unsafe('create schema r_0123456789abcdef0123; create role maria; grant select on app.tags to maria')
+  const { document } = await signedReport()
+  await us.unsafe('drop schema r_0123456789abcdef0123; drop owned by maria; drop role maria')
+  await us.end()
+  expect(document.scan).toMatchObject({ found: [], unread: [] })
+  expect(document.scan.unclaimed.map((f) => f.kind).toSorted()).toEqual(['role', 'schema'])
+  const [first] = document.scan.unclaimed
+  const unread = [{ ...first!, kind: 'unread' as const, what: 'app.notes' }]
+  const text = residencyText(processTerminal({ json: false, debug: false, noColor: true }), {
+    ...document,
+    scan: { ...document.scan, unread },
+  })
+  for (const words of [
+    'maria may use app.tags; it is no role of Innkeeper',
+    '0 tables and indexes; the directory knows of no tenant in it',
+    'app.notes hides its rows: not looked at',
+  ]) {
+    expect(text).toContain(words)
+  }
 })
 
 test('a report is read by a person, checked offline, and any change of it is found', async () => {

@@ -10,8 +10,8 @@ export type Served = 'home' | 'forwarded'
 
 /**
  * What a gateway writes down of itself in the control database: that it is there, and whom it served. It is believed: the
- * gateways of all regions log in there as one role, so nothing but the id that it has drawn, and tells nobody, keeps what it
- * writes apart from what others do.
+ * gateways of all regions log in there as one role, so one that lies about its
+ * region, or writes by another's id where it has come to know it, is not found out by the database.
  */
 export interface Attendance {
   readonly id: string

@@ -31,8 +31,13 @@ export interface ResidencyReport {
     readonly looked: readonly Looked[]
     /** Of this tenant, where it does not belong. */
     readonly found: readonly Foreign[]
-    /** What does not belong where it is, and whose it is cannot be told. */
+    /**
+     * What the directory knows of no tenant, by itself: a schema or database that is no room, a role that may look into
+     * rooms. Nothing in it says whose it is, so it stands in every tenant's report.
+     */
     readonly unclaimed: readonly Foreign[]
+    /** Tables whose rows were hidden from the look: of them it is not known whether there is something of this tenant's. */
+    readonly unread: readonly Foreign[]
   }
   readonly controlPlane: { readonly region: string | null }
   /** The audit log's last entry: anchors it. */

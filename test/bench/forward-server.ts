@@ -2,9 +2,7 @@ import type { AddressInfo } from 'node:net'
 import proxy from '@fastify/http-proxy'
 import fastify from 'fastify'
 import type { ConfigInput } from '../../config/index.ts'
-import * as schema from '../../config/schema.ts'
-import { startGateway } from '../../gateway/serve.ts'
-import { appRoutesFor } from './http-routes.ts'
+import { startBenchGateway } from './gateway.ts'
 
 /** One of the servers that the forward bench compares, in a process of its own; it prints its port. */
 const job = JSON.parse(process.env.BENCH_JOB!) as {
@@ -22,24 +20,7 @@ async function start(): Promise<number> {
     await app.listen({ port: 0, host: '127.0.0.1' })
     return (app.server.address() as AddressInfo).port
   }
-  const gateway = await startGateway({
-    configFolder: null,
-    region: job.kind,
-    port: 0,
-    host: '127.0.0.1',
-    env: job.env,
-    logTo: { write: () => {} },
-    product: {
-      folder: '',
-      config: job.input,
-      schema,
-      references: [],
-      routes: appRoutesFor(),
-      migrationsFolder: '',
-      isDemo: false,
-    },
-  })
-  return Number(new URL(gateway.url).port)
+  return startBenchGateway(job.kind, job)
 }
 
 console.log(await start())

@@ -5,10 +5,8 @@ import { Hono } from 'hono'
 import pg from 'pg'
 import postgres from 'postgres'
 import type { ConfigInput } from '../../config/index.ts'
-import * as schema from '../../config/schema.ts'
-import { startGateway } from '../../gateway/serve.ts'
 import { benchCustomers, TENANT } from './alternatives.ts'
-import { appRoutesFor } from './http-routes.ts'
+import { startBenchGateway } from './gateway.ts'
 
 /**
  * One of the servers that the HTTP bench compares, in a process of its own; it prints its port. All of them answer
@@ -23,26 +21,7 @@ const job = JSON.parse(process.env.BENCH_JOB!) as {
 const CONNECTIONS = 32
 
 async function start(): Promise<number> {
-  if (job.kind === 'gateway') {
-    const gateway = await startGateway({
-      configFolder: null,
-      region: 'us',
-      port: 0,
-      host: '127.0.0.1',
-      env: job.env,
-      logTo: { write: () => {} },
-      product: {
-        folder: '',
-        config: job.input,
-        schema,
-        references: [],
-        routes: appRoutesFor(),
-        migrationsFolder: '',
-        isDemo: false,
-      },
-    })
-    return Number(new URL(gateway.url).port)
-  }
+  if (job.kind === 'gateway') return startBenchGateway('us', job)
   const app = job.kind === 'bare' ? bareApp() : drizzleApp()
   const { promise, resolve } = Promise.withResolvers<number>()
   serve({ fetch: app.fetch, port: 0, hostname: '127.0.0.1' }, ({ port }) => resolve(port))

@@ -3,6 +3,7 @@ import { drizzle } from 'drizzle-orm/postgres-js'
 import type postgres from 'postgres'
 import { type AuditEntry, type By, entryText, type Note } from '../audit/entry.ts'
 import { domains, placements, tenants } from '../directory/schema.ts'
+import { tenantFrom } from '../directory/tenant-row.ts'
 import { InnkeeperError } from '../errors.ts'
 import {
   type AwayPolicy,
@@ -217,23 +218,9 @@ async function forbidden<T>(write: PromiseLike<T>): Promise<T> {
 }
 
 function recordOf({ tenant, placement, domains }: Row): TenantRecord {
-  const { id, slug, tier, region, status, away, profile, pinned, version, createdAt, updatedAt } = tenant
-  const { tenantId: _, ...room } = placement ?? { tenantId: id }
-  return {
-    id: id as TenantId,
-    slug,
-    tier,
-    region,
-    status,
-    away,
-    profile,
-    pinned,
-    version,
-    createdAt,
-    updatedAt,
-    domains,
-    placement: placement === null ? null : (room as Placement),
-  }
+  const { tenantId: _, ...room } = placement ?? { tenantId: tenant.id }
+  const known = tenantFrom({ ...tenant, id: tenant.id as TenantId }, placement === null ? null : (room as Placement))
+  return { ...known, createdAt: tenant.createdAt, updatedAt: tenant.updatedAt, domains }
 }
 
 async function loadOf(db: Pick<Db, 'select'>): Promise<ClusterLoad[]> {

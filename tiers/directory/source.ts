@@ -1,6 +1,7 @@
 import type postgres from 'postgres'
 import type { Versioned } from '../cache/loading-cache.ts'
-import type { AwayPolicy, Isolation, Tenant, TenantId, TenantStatus } from '../types.ts'
+import type { Placement, Tenant, TenantId } from '../types.ts'
+import { type TenantColumns, tenantFrom } from './tenant-row.ts'
 import type { TenantList } from './types.ts'
 
 /** The directory as the control database has it; every answer says up to which change it is right. */
@@ -10,46 +11,34 @@ export interface DirectorySource extends TenantList {
   byDomain(domain: string): Promise<Versioned<TenantId | null>>
 }
 
-interface Row {
-  as_of: string
-  id: TenantId | null
-  slug: string
-  tier: string
-  region: string
-  status: TenantStatus
-  away: AwayPolicy | null
-  profile: string | null
-  pinned: string[] | null
-  version: string
-  cluster: string | null
-  database: string
-  schema: string
-  isolation: Isolation
-  epoch: string
-}
+/** What is a bigint there comes as text, and everything is null where there is no such tenant, or no room of its yet. */
+type Row = Omit<TenantColumns, 'id' | 'version'> &
+  Omit<Placement, 'cluster' | 'epoch'> & {
+    readonly as_of: string
+    readonly id: TenantId | null
+    readonly version: string
+    readonly cluster: string | null
+    readonly epoch: string
+  }
+
+const COLUMNS = `t.id, t.slug, t.tier, t.region, t.status, t.away, t.profile, t.pinned, t.version,
+  p.cluster, p.database, p.schema, p.isolation, p.epoch`
 
 /**
  * One statement for each question. The highest change number stands in the same snapshot as the answer, and numbers are
  * given in the order of commit: so the answer holds until a higher one names its key.
  */
 export function directorySource(sql: postgres.Sql): DirectorySource {
+  const columns = sql.unsafe(COLUMNS)
+  const oneWhere = async (condition: postgres.Fragment): Promise<Versioned<Tenant | null>> => {
+    const [row] = await sql<Row[]>`
+      select (select coalesce(max(seq), 0) from changes) as as_of, ${columns}
+      from (select) one left join tenants t on ${condition} left join placements p on p.tenant_id = t.id`
+    return { value: row!.id === null ? null : recordOf(row!), asOf: Number(row!.as_of) }
+  }
   return {
-    async bySlug(slug) {
-      return tenantOf(
-        await sql<Row[]>`
-        select (select coalesce(max(seq), 0) from changes) as as_of, t.id, t.slug, t.tier, t.region, t.status, t.away, t.profile, t.pinned, t.version,
-          p.cluster, p.database, p.schema, p.isolation, p.epoch
-        from (select) one left join tenants t on t.slug = ${slug} left join placements p on p.tenant_id = t.id`,
-      )
-    },
-    async byId(id) {
-      return tenantOf(
-        await sql<Row[]>`
-        select (select coalesce(max(seq), 0) from changes) as as_of, t.id, t.slug, t.tier, t.region, t.status, t.away, t.profile, t.pinned, t.version,
-          p.cluster, p.database, p.schema, p.isolation, p.epoch
-        from (select) one left join tenants t on t.id = ${id} left join placements p on p.tenant_id = t.id`,
-      )
-    },
+    bySlug: (slug) => oneWhere(sql`t.slug = ${slug}`),
+    byId: (id) => oneWhere(sql`t.id = ${id}`),
     async byDomain(domain) {
       const [row] = await sql<{ as_of: string; tenant_id: TenantId | null }[]>`
         select (select coalesce(max(seq), 0) from changes) as as_of, d.tenant_id
@@ -58,8 +47,7 @@ export function directorySource(sql: postgres.Sql): DirectorySource {
     },
     async list({ regions, tiers, after, limit }) {
       const rows = await sql<Row[]>`
-        select t.id, t.slug, t.tier, t.region, t.status, t.away, t.profile, t.pinned, t.version,
-          p.cluster, p.database, p.schema, p.isolation, p.epoch
+        select ${columns}
         from tenants t join placements p on p.tenant_id = t.id
         where t.status = 'active'
           ${regions ? sql`and t.region = any (${[...regions]})` : sql``}
@@ -71,39 +59,7 @@ export function directorySource(sql: postgres.Sql): DirectorySource {
   }
 }
 
-function tenantOf([row]: Row[]): Versioned<Tenant | null> {
-  return { value: row!.id === null ? null : recordOf(row!), asOf: Number(row!.as_of) }
-}
-
-function recordOf(row: Row): Tenant {
-  const {
-    id,
-    slug,
-    tier,
-    region,
-    status,
-    away,
-    profile,
-    pinned,
-    version,
-    cluster,
-    database,
-    schema,
-    isolation,
-    epoch,
-  } = row
-  const placement =
-    cluster === null ? null : Object.freeze({ cluster, database, schema, isolation, epoch: Number(epoch) })
-  return Object.freeze({
-    id: id!,
-    slug,
-    tier,
-    region,
-    status,
-    away,
-    profile,
-    pinned: pinned && Object.freeze(pinned),
-    placement,
-    version: Number(version),
-  })
+function recordOf({ id, version, cluster, database, schema, isolation, epoch, ...row }: Row): Tenant {
+  const placement = cluster === null ? null : { cluster, database, schema, isolation, epoch: Number(epoch) }
+  return tenantFrom({ ...row, id: id!, version: Number(version) }, placement)
 }

@@ -2,15 +2,15 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import { expect } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { BUSY } from '../../support/busy.ts'
 import { whenWeDie } from '../../support/guard.ts'
-import type { TestSystem } from '../../support/system.ts'
+import { startTestSystem, type TestSystem } from '../../support/system.ts'
 import { waitUntil } from '../../support/wait.ts'
 
 const CHILD = fileURLToPath(new URL('./zombie-child.ts', import.meta.url))
 /** Long enough for a busy machine's handshake, short enough for a test to wait for its end. */
-export const ZOMBIE_SETTINGS = {
+const ZOMBIE_SETTINGS = {
   quarantineMs: 100,
   watchPassMs: 100,
   deadlineMs: 3_000,
@@ -18,7 +18,7 @@ export const ZOMBIE_SETTINGS = {
   leaseMs: 1_500,
 }
 
-export interface ZombieCase {
+interface ZombieCase {
   /** Right before what the mover stops. */
   readonly point: string
   readonly home: { readonly tier: string; readonly region: string }
@@ -30,11 +30,29 @@ export interface ZombieCase {
 export const us = (tier: string) => ({ tier, region: 'us' })
 export const eu = (tier: string) => ({ tier, region: 'eu' })
 
+/** @param cases by when the mover sleeps */
+export function testZombies(cases: readonly (readonly [when: string, zombie: ZombieCase])[]): void {
+  let system: TestSystem
+  beforeAll(async () => {
+    const tenants = [{ slug: 'acme', tier: 'free', region: 'us' }] as const
+    system = await startTestSystem({ regions: ['us', 'eu'], tenants, moveSettings: ZOMBIE_SETTINGS })
+  })
+  afterAll(() => system?.close())
+
+  test.each(cases)(
+    'a mover that sleeps %s, and wakes when others have moved the tenant twice, changes nothing',
+    async (_when, zombie) => {
+      await wakeZombie(system, 'acme', zombie)
+    },
+    120_000,
+  )
+}
+
 /**
  * Stops a mover at a point, has another one finish the move, brings the tenant back to where it was by a second move, and
  * then wakes the first: everything everywhere stays as it is.
  */
-export async function wakeZombie(system: TestSystem, slug: string, zombie: ZombieCase): Promise<void> {
+async function wakeZombie(system: TestSystem, slug: string, zombie: ZombieCase): Promise<void> {
   const { moves } = system.control
   const finish = async (to: ZombieCase['to']) => {
     const { id } = await moves.start({ tenant: slug, ...to, by: 'test' })

@@ -13,6 +13,7 @@ const logTo = new Writable({
     done()
   },
 })
+let hasStopped = false
 const mover = await startMover({
   configFolder: null,
   region,
@@ -23,7 +24,9 @@ const mover = await startMover({
   moveSettings,
   logTo: logTo as never,
   async hook(at) {
-    if (at !== point) return
+    // Once: the next attempt comes by here as well.
+    if (at !== point || hasStopped) return
+    hasStopped = true
     process.send!({ at })
     await new Promise((resolve) => process.once('message', resolve))
   },

@@ -54,7 +54,7 @@ const clusterShape = z.strictObject({
     'postgres:// URL of the application role, used by gateways of its region; it may name several hosts',
   ),
   adminUrl: secretRef.describe(
-    'postgres:// URL of a role that may create roles and databases; used by the control plane',
+    "postgres:// URL of a role that may create roles and databases; used by the control plane and the region's mover",
   ),
   hosts: z.array(isolation).min(1).default(['shared', 'schema', 'database']),
   connectionsMax: count.default(40).describe('connections one gateway process opens to this cluster, at the most'),

@@ -1,8 +1,11 @@
-import { afterAll, beforeAll, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { killHalfAndResume } from '../half/kill-cases.ts'
 import { startTwoHalves, type TwoHalves } from '../half/world.ts'
 import { BACKWARD_POINTS, COMPLETE_POINTS, FORWARD_POINTS } from '../move/support/kill.ts'
 import { KILL_SETTINGS } from '../move/support/kill-cases.ts'
+import { expectNothingLeft, openFences } from '../move/support/left.ts'
+import { expectNothingLost, startLoad } from '../move/support/load.ts'
+import { waitUntil } from '../support/wait.ts'
 
 let world: TwoHalves
 beforeAll(async () => {
@@ -23,6 +26,31 @@ test.each(['room_made', 'loaded', 'opened'])(
   },
   90_000,
 )
+
+test('the half that it reaches the other end by, dead for good before the flip: the move is given up, and the tenant is served all the while', async () => {
+  const { system, control } = world
+  const { moves } = control
+  const { id: tenant, region } = await system.control.tenant('acme')
+  const to = region === 'us' ? 'eu' : 'us'
+  const tenants = await system.openTenants()
+  const load = await startLoad(tenants, 'acme', 1)
+  await world.halves[to].kill()
+  const runs = await world.start(to, 'state:catching_up')
+  const { id } = await moves.start({ tenant: 'acme', tier: next(), region: to, by: 'test' })
+  await runs.stopped
+  await world.halves[region as 'us' | 'eu'].kill()
+  runs.goOn()
+  expect((await moves.reached(id, 'aborting')).state).toBe('aborting')
+  const served = load.operations()
+  await waitUntil('it is served', () => load.operations() > served + 50)
+  await world.start(region as 'us' | 'eu')
+  const move = await moves.reached(id, 'aborted')
+  expect(move).toMatchObject({ state: 'aborted', reason: expect.stringContaining('half of the mover') })
+  expectNothingLost(await load.stop())
+  await expectNothingLeft(system, move.to.placement, tenant)
+  expect(await openFences(system, tenant)).toHaveLength(1)
+  await tenants.close()
+}, 120_000)
 
 test.each(FORWARD_POINTS)(
   'the half that it reaches the other end by, killed at %s of a move',

@@ -65,8 +65,9 @@ export async function listenForHalves({
     prepare(channel)
     onPeer(channel, callers.get(channel)!)
   })
-  server.on('tlsClientError', ({ message }, socket) => {
-    onStranger(socket.remoteAddress ?? '', message)
+  server.on('tlsClientError', ({ message, code }: NodeJS.ErrnoException, socket) => {
+    // Who hangs up before a word has only looked whether somebody listens.
+    if (code !== 'ECONNRESET') onStranger(socket.remoteAddress ?? '', message)
     socket.destroySoon()
   })
   server.listen(port, host)

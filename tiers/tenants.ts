@@ -1,4 +1,5 @@
 import type { Config, Limits } from '../config/index.ts'
+import type { Headings } from './directory/headings.ts'
 import type { Directory, TenantList } from './directory/types.ts'
 import { compileSchema, type TenantDatabase, tenantDatabase } from './drizzle/database.ts'
 import type { Executor } from './drizzle/session.ts'
@@ -7,6 +8,8 @@ import { InnkeeperError } from './errors.ts'
 import type { Clusters } from './pg/clusters.ts'
 import { createTenantContext } from './room/context.ts'
 import type { EntranceDeps, PlacedTenant } from './room/entrance.ts'
+import { makeReady } from './room/make-ready.ts'
+import { Parking } from './room/parking.ts'
 import { createRoomText } from './room/room-text.ts'
 import { type RoomSession, type RoomTransaction, roomSession } from './room/session.ts'
 import { createStepMaker } from './room/steps.ts'
@@ -17,7 +20,7 @@ import { type Claims, isTenantId, type Tenant, type TenantId, type TransactionOp
 export interface TenantsOptions<Schema extends Record<string, unknown>> {
   readonly config: Config
   /** With a list for `withEachTenant`; without one that is refused. */
-  readonly directory: Directory & Partial<TenantList>
+  readonly directory: Directory & Partial<TenantList & Headings>
   readonly clusters: Clusters
   /** The application's tables and relations: what `config/schema.ts` exports. */
   readonly schema: Schema
@@ -85,6 +88,7 @@ export function createTenants<Schema extends Record<string, unknown>>(
   })
   const entrance: EntranceDeps = {
     movingWaitMs: config.pools.movingWaitMs,
+    parking: new Parking((id) => directory.peekId(id)?.placement?.epoch),
     place: (id, fresh) => {
       const known = fresh ? undefined : directory.peekId(id)
       if (known !== undefined) return placed(known, id)
@@ -106,6 +110,11 @@ export function createTenants<Schema extends Record<string, unknown>>(
     observer,
     transactionTimeoutMs: (t: string) => limitsOf(t).transactionTimeoutMs,
   }
+
+  directory.onHeading?.((heading) => {
+    const known = directory.peekId(heading.tenant)
+    if (known?.placement) void makeReady(entrance, steps, { ...known, placement: heading.placement })
+  })
 
   const open = (id: TenantId, { claims, signal }: ScopeOptions): RoomSession => {
     context.assertMayUse(id)

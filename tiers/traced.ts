@@ -8,7 +8,7 @@ import type { Tenant } from './types.ts'
 
 export function tracedEntrance(deps: EntranceDeps, observer: TiersObserver): EntranceDeps {
   return {
-    movingWaitMs: deps.movingWaitMs,
+    ...deps,
     place: (id, fresh) => observer.span('directory', { fresh }, async () => deps.place(id, fresh)),
     lease: (tenant, signal) => observer.span('pool.wait', tenantAttributes(tenant), () => deps.lease(tenant, signal)),
   }

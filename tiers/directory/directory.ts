@@ -10,6 +10,7 @@ import { keyRing } from '../ring/key-ring.ts'
 import { isSlug } from '../slug.ts'
 import { NO_OBSERVER, type TiersObserver } from '../telemetry.ts'
 import type { Tenant, TenantId } from '../types.ts'
+import { type Heading, type Headings, listenToHeadings } from './headings.ts'
 import { type Persistence, type PersistOptions, persistDirectory } from './persist.ts'
 import { directorySnapshot } from './snapshot.ts'
 import { directorySource } from './source.ts'
@@ -28,7 +29,11 @@ export interface DirectoryOptions {
  * Opens the directory: memory, then Redis where there is one, then the control database.
  * It begins to work at once, also while the control database is still out of reach.
  */
-export function openDirectory({ config, redis, observer = NO_OBSERVER }: DirectoryOptions): Directory & TenantList {
+export function openDirectory({
+  config,
+  redis,
+  observer = NO_OBSERVER,
+}: DirectoryOptions): Directory & TenantList & Headings {
   const { directory: settings } = config
   const link = openLink(
     { url: config.controlUrl, ...config.controlTls },
@@ -113,6 +118,11 @@ export function openDirectory({ config, redis, observer = NO_OBSERVER }: Directo
     },
   })
   const cacheOf = (key: string) => (key.startsWith('id:') ? ids : key.startsWith('slug:') ? slugs : domains)
+  const listeners: ((heading: Heading) => void)[] = []
+  // Without it the first requests in a new home wait for their connections, and nothing else.
+  const hearing = listenToHeadings(sql, (heading) => {
+    for (const listener of listeners) listener(heading)
+  }).catch(() => null)
   const persistence = persisted(config, { ids, slugs, domains, observer })
   const removeGauges = [
     observer.gauge('directory.entries', () => [{ value: ids.size + slugs.size, attributes: {} }]),
@@ -132,6 +142,7 @@ export function openDirectory({ config, redis, observer = NO_OBSERVER }: Directo
     peekSlug: (slug) => slugs.peek(`slug:${slug}`),
     list: (filter) => source.list(filter),
     refresh: (id) => ids.refresh(`id:${id}`),
+    onHeading: (listener) => void listeners.push(listener),
     status: () => ({
       connected: feed.connected(),
       staleForMs: feed.disconnectedForMs(),
@@ -143,6 +154,7 @@ export function openDirectory({ config, redis, observer = NO_OBSERVER }: Directo
     async close() {
       for (const remove of removeGauges) remove()
       await feed.close()
+      void hearing.then((end) => end?.()).catch(() => {})
       await persistence?.close()
       shared?.close()
       await link.close(1)

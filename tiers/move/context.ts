@@ -17,6 +17,8 @@ export interface MoveSettings {
   readonly silentMs: number
   /** How long the tenant's running transactions are waited for, while new ones are parked. */
   readonly drainMs: number
+  /** Between saying where the tenant is about to live and the fence: gateways make their connections meanwhile. */
+  readonly headingMs: number
   /** From the first parked request to the flip, where both ends are near. */
   readonly deadlineMs: number
   /** However far they are: less than gateways wait. */
@@ -46,6 +48,7 @@ export const MOVE_SETTINGS: MoveSettings = {
   leaseMs: 4_000,
   silentMs: 5_000,
   drainMs: 250,
+  headingMs: 60,
   deadlineMs: 500,
   deadlineMaxMs: 8_000,
   attemptsMax: 60,

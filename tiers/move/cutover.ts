@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { sayHeading } from '../directory/headings.ts'
 import { applyPass } from './apply.ts'
 import type { Flow, MoveContext, Outcome } from './context.ts'
 import { deadlineOf, warmUp } from './deadline.ts'
@@ -35,9 +37,11 @@ export async function cutOver(ctx: MoveContext, { flow, home, capture, end }: Cu
       : { event: 'postponed', patch: { attempts, reason }, waitMs: settings.retryMs }
 
   await bringKeys(ctx, end)
+  await sayHeading(ctx.sql, { tenant: move.tenantId, placement: home.placement })
   const epoch = await nextEpoch(ctx, end, attempts)
   await warmUp(ctx, flow)
   const deadlineMs = await deadlineOf(ctx, flow)
+  await sleep(settings.headingMs)
   await ctx.hook('before_fence')
   const started = performance.now()
   const elapsed = () => performance.now() - started

@@ -2,6 +2,7 @@ import { InnkeeperError, isInnkeeperError } from '../errors.ts'
 import { type BatchOutcome, isDatabaseError, type Step, type TransactionState } from '../pg/batch.ts'
 import type { Lease } from '../pg/cluster-pool.ts'
 import type { Placement, Tenant, TenantId } from '../types.ts'
+import type { Parking } from './parking.ts'
 import { isElsewhere, SQLSTATE } from './sqlstate.ts'
 
 /** A tenant that may be served now: active, and with a placement. */
@@ -17,6 +18,7 @@ export interface EntranceDeps {
   lease(tenant: PlacedTenant, signal: AbortSignal | undefined): Promise<Lease>
   /** How long a request waits for a tenant that is being moved, in milliseconds. */
   readonly movingWaitMs: number
+  readonly parking: Parking
 }
 
 /** A batch for a room: the steps that let it in, then the application's own from `firstOwn` on. */
@@ -55,11 +57,17 @@ export async function enterRoom(
 ): Promise<Entered> {
   const placed = deps.place(id, false)
   let tenant = placed instanceof Promise ? await placed : placed
+  const { parking } = deps
   let deadline = 0
-  let pauseMs = 5
   let dirty = 0
   let sent = 0
   let replanned = false
+  const park = async () => {
+    deadline ||= performance.now() + deps.movingWaitMs
+    await parking.wait(id, tenant.placement.epoch, deadline - performance.now(), signal)
+    tenant = await replaced(deps, tenant, false)
+  }
+  if (parking.has(id, tenant.placement.epoch)) await park()
   for (;;) {
     // Made before there is a lease, which nobody would give back if this threw.
     let batch = batchFor(tenant)
@@ -88,6 +96,7 @@ export async function enterRoom(
     if (outcome === 'not begun') continue
     const refusal = outcome.error
     if (refusal === null || outcome.failedStep >= batch.firstOwn) {
+      parking.open(id)
       // Undone as a whole, and never run: the connection parses the statement anew.
       if (!outcome.stalePlan || outcome.state !== 'I' || replanned) return { lease, tenant, outcome }
       replanned = true
@@ -101,21 +110,23 @@ export async function enterRoom(
     if (state === SQLSTATE.dirtySession && ++dirty <= DIRTY_RETRIES) continue
     if (!isElsewhere(state)) throw explain(refusal, state)
 
-    const now = performance.now()
-    if (deadline === 0) deadline = now + deps.movingWaitMs
-    else if (now > deadline) throw moving(refusal)
+    deadline ||= performance.now() + deps.movingWaitMs
+    if (performance.now() > deadline) throw moving(refusal)
     // Parked without a connection: those are for tenants who can use them.
     const before = tenant.placement.epoch
-    try {
-      tenant = await deps.place(id, true)
-    } catch (error) {
-      // Nobody can say where it lives now: whoever waits goes on waiting.
-      if (!isInnkeeperError(error, 'directory_unavailable')) throw error
-    }
-    if (tenant.placement.epoch === before) {
-      await pause(pauseMs, signal)
-      pauseMs = Math.min(pauseMs * 2, 100)
-    }
+    tenant = await replaced(deps, tenant, true)
+    if (tenant.placement.epoch === before) await park()
+    else parking.open(id)
+  }
+}
+
+/** The tenant where it lives now; while nobody can say so, where it was: whoever waits goes on waiting. */
+async function replaced(deps: EntranceDeps, tenant: PlacedTenant, fresh: boolean): Promise<PlacedTenant> {
+  try {
+    return await deps.place(tenant.id, fresh)
+  } catch (error) {
+    if (!isInnkeeperError(error, 'directory_unavailable')) throw error
+    return tenant
   }
 }
 
@@ -171,19 +182,4 @@ function explain(error: Error, state: string | undefined): Error {
     })
   }
   return error
-}
-
-function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
-    signal?.throwIfAborted()
-    const onAbort = () => {
-      clearTimeout(timer)
-      reject(signal!.reason)
-    }
-    const timer = setTimeout(() => {
-      signal?.removeEventListener('abort', onAbort)
-      resolve()
-    }, ms)
-    signal?.addEventListener('abort', onAbort, { once: true })
-  })
 }

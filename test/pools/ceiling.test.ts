@@ -1,6 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { ClusterPool, Lease } from '../../tiers/pg/cluster-pool.ts'
-import { KEEP_MS } from '../../tiers/pg/places.ts'
+import { KEEP_MS, SLICE_MS } from '../../tiers/pg/places.ts'
 import { BUSY } from '../support/busy.ts'
 import { openLink } from '../support/link.ts'
 import { waitUntil } from '../support/wait.ts'
@@ -135,6 +136,17 @@ describe('places', () => {
     }
     isOver = true
     await Promise.all(busy)
+  })
+
+  test('a place that has changed hands serves somebody before it is asked for again, however long others have waited', async () => {
+    pool = on.pool({ connectionsMax: 1 })
+    const held = await lease('a', 'one')
+    const waiting = [lease('b', 'one'), lease('c', 'two')]
+    // Now each has waited for longer than a slice, and so each would be first.
+    await sleep(SLICE_MS * 1.5)
+    held.release()
+    for (const next of waiting) next.then((one) => one.release()).catch(() => {})
+    await Promise.all(waiting)
   })
 
   test('who waits is served by the connection that is free first, not by the one that is made because of it', async () => {

@@ -23,7 +23,11 @@ export interface Place {
 
 /** A connection serves its own database for as long, and so no place changes hands more often. */
 export const KEEP_MS = 1_000
-/** How long the first of a database without any connection waits for one, where every other database has but one. */
+/**
+ * How long the first of a database without any connection waits for one, where every other database has but one; and how long
+ * that one serves before it goes on. Without the second, two databases in each of which somebody has waited for so long would
+ * hand a place to and fro, and nobody would ever be served by it.
+ */
 export const SLICE_MS = 100
 
 /**
@@ -35,7 +39,7 @@ export const SLICE_MS = 100
 export function goesTo(taker: Demand, owner: Demand, { openMs, idleMs }: Place, all: number, max: number): boolean {
   if (taker.tenants === 0) return false
   const isWanted = owner.tenants > 0
-  if (taker.held === 0) return owner.held > 1 || !isWanted || taker.waitsMs >= SLICE_MS
+  if (taker.held === 0) return owner.held > 1 || !isWanted || Math.min(taker.waitsMs, openMs) >= SLICE_MS
   if (idleMs >= KEEP_MS) return true
   if (openMs < KEEP_MS || taker.held >= part(taker, all, max)) return false
   return !isWanted || owner.held > part(owner, all, max)

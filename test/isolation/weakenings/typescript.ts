@@ -87,9 +87,9 @@ export const SOURCE_WEAKENINGS: readonly SourceWeakening[] = [
     name: 'connections of one database serve another',
     check: 'no table shows a row of another tenant',
     isolation: 'database',
-    file: 'tiers/pg/cluster-pool.ts',
-    from: 'const list = this.#idle.get(database)\n    if (list !== undefined) {',
-    to: 'const list = this.#idle.values().next().value\n    if (list !== undefined) {',
+    file: 'tiers/pg/database-lines.ts',
+    from: 'const known = this.#lines.get(database)',
+    to: 'const known = this.#lines.values().next().value',
   },
   {
     name: 'a connection in doubt goes back to its pool',

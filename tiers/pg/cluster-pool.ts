@@ -1,11 +1,11 @@
 import type { PostgresHost } from '../../config/index.ts'
-import { InnkeeperError } from '../errors.ts'
-import { type ConnectionBreaker, createConnectionBreaker } from './breaker.ts'
-import { Connection } from './connection.ts'
+import type { Connection } from './connection.ts'
+import { type ConnectionSource, createConnectionSource } from './connection-source.ts'
 import { type DatabaseLine, DatabaseLines } from './database-lines.ts'
-import { createPrimary, type Primary } from './primary.ts'
+import { overloaded, shuttingDown } from './pool-errors.ts'
 import type { PostgresServer } from './server.ts'
 import { TenantShares, type TenantUse } from './tenant-shares.ts'
+import { waitInLine } from './wait.ts'
 
 export interface ClusterPoolOptions extends PostgresServer {
   readonly cluster: string
@@ -39,8 +39,6 @@ export interface PoolStatus {
   readonly waiting: number
 }
 
-/** A search for the primary ends before the wait of those for whom it is made, so that they hear what was found. */
-const SEARCH_PART = 0.8
 const PATROL_MS = 50
 /** Connections that are made at the same time: each is work for the server that those who are served would feel. */
 const MAKING_MAX = 4
@@ -55,9 +53,7 @@ export class ClusterPool {
   readonly #shares: TenantShares
   readonly #lines: DatabaseLines
   readonly #leased = new Set<Connection>()
-  readonly #closing = new Set<Promise<void>>()
-  readonly #breaker: ConnectionBreaker = createConnectionBreaker()
-  readonly #primary: Primary
+  readonly #source: ConnectionSource
   #open = 0
   #making = 0
   #closed = false
@@ -68,11 +64,7 @@ export class ClusterPool {
     this.#options = options
     this.#shares = new TenantShares(options.connectionsMax)
     this.#lines = new DatabaseLines(this.#shares, options.connectionsMax)
-    this.#primary = createPrimary({
-      server: options,
-      waitMs: options.queueWaitMs * SEARCH_PART,
-      onChange: (host) => this.#leaveOthers(host),
-    })
+    this.#source = createConnectionSource({ ...options, onChange: (host) => this.#leaveOthers(host) })
     this.#sweeper = setInterval(() => this.#closeIdle(), Math.max(100, options.idleMs / 4))
     this.#sweeper.unref()
   }
@@ -117,37 +109,19 @@ export class ClusterPool {
       this.#lines.forgetUnused(line)
       throw overloaded(`Too many requests of this tenant wait for cluster ${cluster}`)
     }
-    return new Promise((resolve, reject) => {
-      const settle = () => {
-        clearTimeout(timer)
-        signal?.removeEventListener('abort', onAbort)
+    const waiting = waitInLine(line, {
+      cluster,
+      tenant: use.tenant,
+      queueWaitMs,
+      signal,
+      onEnd: () => {
         this.#shares.endWait(use)
         this.#lines.forgetUnused(line)
-      }
-      const waiter = line.queue.push(use.tenant, {
-        since: performance.now(),
-        grant: (connection) => {
-          settle()
-          resolve(connection)
-        },
-        refuse: (error) => {
-          settle()
-          reject(error)
-        },
-      })
-      const giveUp = (error: Error) => {
-        line.queue.remove(waiter)
-        waiter.value.refuse(error)
-      }
-      const onAbort = () => giveUp(signal!.reason as Error)
-      const timer = setTimeout(() => {
-        const isMade = line.leased + line.idle.length > 0 || line.making === 0
-        giveUp(isMade ? overloaded(`No connection to cluster ${cluster} became free in ${queueWaitMs} ms`) : notMade())
-      }, queueWaitMs)
-      signal?.addEventListener('abort', onAbort, { once: true })
-      this.#shares.wait(use)
-      this.#serve(line)
+      },
     })
+    this.#shares.wait(use)
+    this.#serve(line)
+    return waiting
   }
 
   #release(line: DatabaseLine, use: TenantUse, connection: Connection): void {
@@ -156,7 +130,7 @@ export class ClusterPool {
     this.#shares.giveBack(use)
     // Whoever asks again at once must not be given the next one that is as dead.
     if (connection.isCutOff || connection.isOnReplica) {
-      this.#primary.doubt()
+      this.#source.doubt()
       this.#discardIdle((idle) => idle.host === connection.host)
     }
     if (connection.doomed || connection.worn || this.#closed) {
@@ -227,7 +201,7 @@ export class ClusterPool {
   #make(line: DatabaseLine, old: Connection | null): void {
     line.making++
     this.#making++
-    const made = old === null ? this.#connect(line) : this.#end(old).then(() => this.#connect(line))
+    const made = old === null ? this.#connect(line) : this.#source.end(old).then(() => this.#connect(line))
     const ended = () => {
       line.making--
       this.#making--
@@ -252,35 +226,18 @@ export class ClusterPool {
 
   async #connect(line: DatabaseLine): Promise<Connection> {
     if (this.#closed) throw shuttingDown()
-    const { tls, ca, connectTimeoutMs, statementsMax } = this.#options
-    const options = { database: line.database, tls, ca, connectTimeoutMs, statementsMax }
-    const connection = await this.#breaker(() =>
-      this.#primary.open((server) => Connection.open({ ...options, server })),
-    )
+    const connection = await this.#source.open(line.database)
     connection.onLost = () => this.#lostIdle(line, connection)
     return connection
   }
 
   /** Its place under the ceiling is free when the server has let go of it, and not before. */
   #discard(connection: Connection): void {
-    void this.#end(connection).then(() => {
+    void this.#source.end(connection).then(() => {
       this.#open--
       this.#grow()
     })
   }
-
-  /** The server may be gone already; there is nothing left to do about it then. */
-  #end(connection: Connection): Promise<void> {
-    const ended = connection
-      .close()
-      .catch((error: unknown) => this.onCloseError?.(error))
-      .finally(() => this.#closing.delete(ended))
-    this.#closing.add(ended)
-    return ended
-  }
-
-  /** For the log: closing failed, which changes nothing for callers. */
-  onCloseError: ((error: unknown) => void) | null = null
 
   #discardIdle(which: (idle: Connection) => boolean): void {
     for (const line of this.#lines.all()) {
@@ -299,7 +256,7 @@ export class ClusterPool {
   }
 
   #lostIdle(line: DatabaseLine, connection: Connection): void {
-    if (connection.isCutOff) this.#primary.doubt()
+    if (connection.isCutOff) this.#source.doubt()
     const index = line.idle.indexOf(connection)
     if (index === -1) return
     line.idle.splice(index, 1)
@@ -316,7 +273,7 @@ export class ClusterPool {
   /** Refuses those who wait, closes what is idle, and waits for leases up to the time given; then closes those as well. */
   async close(drainMs: number): Promise<void> {
     this.#closed = true
-    this.#primary.close()
+    this.#source.stop()
     clearInterval(this.#sweeper)
     if (this.#patrol !== null) clearInterval(this.#patrol)
     for (const { queue } of this.#lines.all()) {
@@ -327,22 +284,8 @@ export class ClusterPool {
     while (this.#leased.size > 0 && Date.now() < deadline) await new Promise((r) => setTimeout(r, 10))
     for (const connection of this.#leased) {
       connection.cancel()
-      void this.#end(connection)
+      void this.#source.end(connection)
     }
-    while (this.#closing.size > 0) await Promise.all(this.#closing)
+    await this.#source.ended()
   }
-}
-
-const RETRY = { retryAfterMs: 1_000 }
-
-function overloaded(message: string): InnkeeperError {
-  return new InnkeeperError('overloaded', message, RETRY)
-}
-
-function notMade(): InnkeeperError {
-  return new InnkeeperError('cluster_unavailable', 'The database server has not accepted a connection in time', RETRY)
-}
-
-function shuttingDown(): InnkeeperError {
-  return new InnkeeperError('shutting_down', 'The gateway is shutting down', RETRY)
 }

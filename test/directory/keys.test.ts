@@ -1,6 +1,6 @@
 import postgres from 'postgres'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { homeOf } from '../../tiers/control/control-plane.ts'
+import { homeOf } from '../../tiers/control/region-stores.ts'
 import { makeKeyText } from '../../tiers/keys/text.ts'
 import type { KeyVerifier } from '../../tiers/keys/types.ts'
 import { openKeyVerifier } from '../../tiers/keys/verifier.ts'

@@ -1,6 +1,6 @@
 import type { ClusterConfig, Config, RegionConfig } from '../../../config/index.ts'
 import { within } from '../../../tiers/cache/within.ts'
-import { homeOf } from '../../../tiers/control/control-plane.ts'
+import { homeOf } from '../../../tiers/control/region-stores.ts'
 import { signingKey } from '../../../tiers/control/signed-document.ts'
 import type { TenantRecord } from '../../../tiers/control/tenant-store.ts'
 import { REGION_DATABASE } from '../../../tiers/rooms/naming.ts'

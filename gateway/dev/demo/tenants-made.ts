@@ -1,5 +1,6 @@
 import type { ParsedConfig } from '../../../config/shape.ts'
-import type { ControlPlane, CreateTenant } from '../../../tiers/control/control-plane.ts'
+import type { ControlPlane } from '../../../tiers/control/control-plane.ts'
+import type { CreateTenant } from '../../../tiers/control/onboarding.ts'
 import type { TenantRecord } from '../../../tiers/control/tenant-store.ts'
 import type { RunningControl } from '../../control.ts'
 import type { Product } from '../../product.ts'

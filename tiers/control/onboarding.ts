@@ -1,0 +1,144 @@
+import type postgres from 'postgres'
+import { v7 as uuidv7 } from 'uuid'
+import type { Config } from '../../config/index.ts'
+import { BY_PROGRAM, type By } from '../audit/entry.ts'
+import { InnkeeperError, isInnkeeperError } from '../errors.ts'
+import type { Moves } from '../move/moves.ts'
+import { assertResidency, awayFaults, residencyFaults } from '../residency/faults.ts'
+import { residencyOf } from '../residency/policy.ts'
+import { assertProfile } from '../residency/profiles.ts'
+import { roomFor } from '../rooms/naming.ts'
+import { isSlug } from '../slug.ts'
+import type { AwayPolicy, TenantId } from '../types.ts'
+import { assertCurrentClusters } from './epochs.ts'
+import { chooseCluster, regionNamed, requirePeering, tierNamed } from './place.ts'
+import type { RegionStores } from './region-stores.ts'
+import type { TenantRecord, TenantStore } from './tenant-store.ts'
+
+export interface CreateTenant {
+  readonly slug: string
+  /** The configuration's default tier where left out. */
+  readonly tier?: string | undefined
+  readonly region: string
+  /** Its tier's where left out. */
+  readonly away?: AwayPolicy | null | undefined
+  /** What it is kept to from its beginning. */
+  readonly profile?: string | null | undefined
+  readonly pinned?: readonly string[] | null | undefined
+  readonly idempotencyKey?: string | undefined
+  readonly domains?: readonly string[] | undefined
+}
+
+/** How tenants come and go. */
+export interface Onboarding {
+  /**
+   * Makes a tenant with its room. Repeatable: the same call with the same idempotency key finishes what a killed one
+   * began and returns the same tenant.
+   */
+  createTenant(request: CreateTenant, by?: By): Promise<TenantRecord>
+  /** Refuses the tenant's requests for good and removes its room with all that is in it. */
+  offboard(slugOrId: string, by?: By): Promise<TenantRecord>
+  /** Finishes tenants that a killed process left half made. @returns their slugs */
+  recover(): Promise<string[]>
+}
+
+export interface OnboardingDeps {
+  readonly config: Config
+  /** Of the control database. */
+  readonly sql: postgres.Sql
+  readonly store: TenantStore
+  readonly regions: RegionStores
+  readonly moves: Moves
+  tenant(slugOrId: string): Promise<TenantRecord>
+}
+
+export function onboarding({ config, sql, store, regions, moves, tenant }: OnboardingDeps): Onboarding {
+  const { makerOf, keysOf } = regions
+  const finish = (begun: TenantRecord) =>
+    store.exclusively(begun.id, async () => {
+      const now = await tenant(begun.id)
+      if (now.status !== 'provisioning') return now
+      await makerOf(now.placement!.cluster).makeRoom(now.id, now.placement!)
+      await store.setStatus(now.id, 'active')
+      return tenant(now.id)
+    })
+  return {
+    async createTenant(
+      {
+        slug,
+        tier: tierName = config.defaultTier,
+        region: regionName,
+        away = null,
+        profile = null,
+        pinned = null,
+        idempotencyKey,
+        domains = [],
+      },
+      by = BY_PROGRAM,
+    ) {
+      if (!isSlug(slug)) {
+        throw new InnkeeperError('invalid_request', 'The slug is not valid', {
+          field: 'slug',
+          hint: 'Use 1 to 63 lower-case letters, digits and dashes, with no dash at either end.',
+        })
+      }
+      const region = regionNamed(config, regionName)
+      const tier = tierNamed(config, tierName)
+      requirePeering(config, away)
+      const kept = { slug, profile, pinned }
+      assertProfile(config, kept)
+      const refused = (cluster: string | null) =>
+        assertResidency(kept, 'Onboarding', [
+          ...residencyFaults(config, kept, { tier: tierName, region: regionName, cluster }),
+          ...awayFaults(config, kept, away),
+        ])
+      refused(null)
+      await assertCurrentClusters(sql, [...(region.secrets?.clusters.keys() ?? [])].map(makerOf))
+      const id = uuidv7() as TenantId
+      const begun = await store.begin(
+        { ...kept, id, tier: tierName, region: regionName, away, idempotencyKey: idempotencyKey ?? null },
+        (loads, epoch) => {
+          const cluster = chooseCluster(region, tier.isolation, loads, residencyOf(config, kept))
+          refused(cluster)
+          return roomFor(tier.isolation, cluster, id, epoch)
+        },
+        by,
+      )
+      const finished = await finish(begun)
+      // After the room is made: a domain that is taken must not leave the tenant half made.
+      for (const domain of domains) await store.addDomain(begun.id, domain.toLowerCase(), by)
+      return domains.length === 0 ? finished : tenant(begun.id)
+    },
+    async offboard(slugOrId, by = BY_PROGRAM) {
+      const { id } = await tenant(slugOrId)
+      return store.exclusively(id, async () => {
+        const now = await tenant(id)
+        await moves.assertNone(id)
+        if (now.status !== 'offboarded') {
+          const details = { placement: now.placement, domains: now.domains }
+          await store.setStatus(id, 'offboarded', { action: 'tenant.offboard', by, details })
+        }
+        const keys = keysOf(now.region)
+        for (const key of await keys.list(id)) await keys.revoke(id, key.id)
+        if (now.placement !== null) {
+          await makerOf(now.placement.cluster).removeRoom(id, now.placement)
+          await store.removePlacement(id)
+        }
+        for (const domain of now.domains) await store.removeDomain(id, domain)
+        return tenant(id)
+      })
+    },
+    async recover() {
+      // A copy restored from a backup knows tenants as half made that have long been whole, or elsewhere.
+      try {
+        await assertCurrentClusters(sql, [...regions.makers.values()])
+      } catch (error) {
+        if (isInnkeeperError(error, 'conflict')) return []
+        throw error
+      }
+      const half = await store.list({ status: 'provisioning', limit: 1_000 })
+      for (const one of half) await finish(one)
+      return half.map((t) => t.slug)
+    },
+  }
+}

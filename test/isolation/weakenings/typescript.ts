@@ -112,8 +112,8 @@ export const SOURCE_WEAKENINGS: readonly SourceWeakening[] = [
     check: 'a parked request holds no connection, and goes on when the tenant is open again',
     isolation: 'shared',
     file: 'tiers/room/entrance.ts',
-    from: 'await pause(pauseMs, signal)',
-    to: 'const kept = await deps.lease(tenant, signal); await pause(1_000, signal); kept.release()',
+    from: 'await parking.wait(id, tenant.placement.epoch, deadline - performance.now(), signal)',
+    to: 'const kept = await deps.lease(tenant, signal); await parking.wait(id, tenant.placement.epoch, deadline - performance.now(), signal); setTimeout(() => kept.release(), 1_000)',
   },
   {
     name: 'a scope lets its code reach for another tenant',

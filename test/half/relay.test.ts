@@ -284,8 +284,20 @@ describe('a session', () => {
     await expect(client('postgres', fromEu().reach('us-1', null))).rejects.toMatchObject({ code: 'forbidden' })
   }, 30_000)
 
-  test('ends when its half stops', async () => {
+  test('is had again by a pool whose half was out of reach for a while', async () => {
     move = await system.control.moves.start({ tenant: 'acme', region: 'eu', by: 'test' })
+    channel.mode = 'cut'
+    const link = openLink(
+      { url: 'postgres://nobody@nowhere.invalid/x', reach: fromEu().reach('us-1', null) },
+      { applicationName: 'innkeeper-test', max: 1, backoffS: 0.05, database: 'postgres' },
+    )
+    for (let n = 0; n < 3; n++) await expect(link.sql`select 1`).rejects.toMatchObject({ code: 'region_unavailable' })
+    channel.mode = 'pass'
+    expect(await link.sql`select 1 as n`).toEqual([{ n: 1 }])
+    await link.close(1)
+  })
+
+  test('ends when its half stops', async () => {
     const one = await client(room(), fromEu().reach('us-1', move.id))
     await half.close()
     await expect(one.query('select')).rejects.toThrow()

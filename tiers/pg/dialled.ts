@@ -4,7 +4,8 @@ import type { Duplex } from 'node:stream'
 export function asDialled(stream: Duplex): Duplex {
   return Object.assign(stream, {
     connect() {
-      process.nextTick(() => stream.emit('connect'))
+      // One that has died meanwhile has said so already, when nobody listened.
+      process.nextTick(() => stream.emit(stream.destroyed ? 'close' : 'connect'))
       return stream
     },
   })

@@ -106,9 +106,11 @@ async function closeLink(sql: postgres.Sql, primary: Primary, timeoutS: number):
   await sql.end({ timeout: timeoutS })
 }
 
-/** The package waits for ever for a connection whose making throws; it hears of a socket that fails. */
+/**
+ * The package waits for ever for a connection whose making throws; it hears of a socket that fails. Not before it has written to
+ * it: a socket that closes while its first words are still to be sent would leave them with the package, which then sends
+ * nothing on the next one either, until its time is over.
+ */
 function failed(error: Error): Duplex {
-  const socket = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() })
-  setImmediate(() => socket.destroy(error))
-  return socket
+  return new Duplex({ read() {}, write: (_chunk, _encoding, done) => done(error) })
 }

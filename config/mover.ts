@@ -1,6 +1,6 @@
 import type { KeyPairs } from './pair-keys.ts'
 import { readPairs, regionOfKey } from './peering.ts'
-import type { PostgresHost } from './postgres-url.ts'
+import { type PostgresHost, parsePostgresUrl, postgresUrlFault } from './postgres-url.ts'
 import type { Read } from './read.ts'
 import type { ConfigFault, ProcessRole } from './resolve.ts'
 import type { ParsedConfig } from './shape.ts'
@@ -8,25 +8,61 @@ import type { ParsedConfig } from './shape.ts'
 /** A region's half of the mover, as the halves of other regions reach it. Private keys only where this process is that half. */
 export interface RegionMover extends KeyPairs {
   readonly address: PostgresHost
+  /** By which it logs in to the control database; null where it does so as the control plane, or in others' processes. */
+  readonly controlUrl: string | null
 }
 
-/** @param others those of the regions before, whose keys it must not share */
+/**
+ * @param role   of this process: private keys are the half's own, and its login is for the control plane too, which makes it
+ * @param others those of the regions before, whose keys it must not share
+ */
 export function readMover(
   name: string,
   written: ParsedConfig['regions'][string]['mover'],
-  isOwn: boolean,
+  role: ProcessRole,
   others: readonly (readonly [string, RegionMover])[],
   read: Read,
   faults: ConfigFault[],
 ): RegionMover | null {
   if (written === undefined) return null
   const at = `regions.${name}.mover`
+  const isOwn = role.kind === 'mover' && role.region === name
   const { fault, ...pairs } = readPairs(at, written, isOwn, read)
   const other = regionOfKey(others, pairs)
   const what = other === null ? fault : `holds a key of region ${other}: each region needs one of its own`
   if (what !== null) faults.push({ where: `${at}.publicKeys`, what })
   const { hostname, port } = new URL(written.url.replace(/^tcp:/, 'http:'))
-  return { ...pairs, address: { host: hostname, port: Number(port || 80) } }
+  const login = isOwn || role.kind === 'control' ? written.controlUrl : undefined
+  const controlUrl = login === undefined ? null : read(`${at}.controlUrl`, login, postgresUrlFault)
+  return { ...pairs, controlUrl, address: { host: hostname, port: Number(port || 80) } }
+}
+
+/**
+ * Each half's login to the control database is a role of its own: the control plane, which makes them, takes from each what is
+ * not for a half, be it from itself.
+ *
+ * @param taken by what it logs in itself, and by what gateways do
+ */
+export function loginFaults(
+  movers: readonly (readonly [string, RegionMover])[],
+  taken: readonly string[],
+): ConfigFault[] {
+  const users = taken.map(userOf)
+  const faults: ConfigFault[] = []
+  for (const [name, { controlUrl }] of movers) {
+    if (controlUrl === null) continue
+    const user = userOf(controlUrl)
+    if (users.includes(user)) {
+      const what = `logs in as ${user}, as another does: name a role of its own`
+      faults.push({ where: `regions.${name}.mover.controlUrl`, what })
+    }
+    users.push(user)
+  }
+  return faults
+}
+
+function userOf(url: string): string {
+  return parsePostgresUrl(url).user
 }
 
 /** A half reaches another region through that region's half, so one alone would be able to move nobody between them. */

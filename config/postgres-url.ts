@@ -64,6 +64,16 @@ export function parsePostgresUrl(text: string): PostgresUrl {
   }
 }
 
+/** What is wrong with a URL of a configuration; null where nothing is. */
+export function postgresUrlFault(text: string): string | null {
+  try {
+    parsePostgresUrl(text)
+    return null
+  } catch (error) {
+    return (error as Error).message
+  }
+}
+
 function hostOf(text: string): PostgresHost {
   const [, host, port = '5432'] = HOST.exec(text) ?? []
   if (host === undefined) throw new TypeError(`has "${text}" where a host belongs; write host:port,host:port`)

@@ -1,8 +1,8 @@
 import type { Duplex } from 'node:stream'
 import type { Environment } from './environment.ts'
-import { moverFaults, type RegionMover, readMover } from './mover.ts'
+import { loginFaults, moverFaults, type RegionMover, readMover } from './mover.ts'
 import { type RegionPeering, readPeering, regionOfKey } from './peering.ts'
-import { parsePostgresUrl } from './postgres-url.ts'
+import { postgresUrlFault } from './postgres-url.ts'
 import { type Read, reader } from './read.ts'
 import { keyBytes, type RegionKeys, readKeys } from './region-keys.ts'
 import { residencyFaults } from './residency.ts'
@@ -142,7 +142,7 @@ export function resolveConfig(input: unknown, role: ProcessRole, env: Environmen
     )
     const what = other === null ? fault : `holds a key of region ${other}: each region needs one of its own`
     if (what !== null) faults.push({ where: `regions.${name}.peering.publicKeys`, what })
-    const mover = readMover(name, region.mover, role.kind === 'mover' && mine, moversOf(regions), read, faults)
+    const mover = readMover(name, region.mover, role, moversOf(regions), read, faults)
     regions.set(name, {
       name,
       url: region.url.replace(/\/+$/, ''),
@@ -157,9 +157,12 @@ export function resolveConfig(input: unknown, role: ProcessRole, env: Environmen
   }
   const isGateway = role.kind === 'gateway'
   const controlRef = isGateway ? (raw.control.readUrl ?? raw.control.url) : raw.control.url
-  const controlUrl = read('control.url', controlRef, postgresUrl)
+  const asMover = role.kind === 'mover' ? (regions.get(role.region)?.mover?.controlUrl ?? null) : null
+  const controlUrl = asMover ?? read('control.url', controlRef, postgresUrlFault)
   const directoryReaderUrl =
-    role.kind === 'control' && raw.control.readUrl ? read('control.readUrl', raw.control.readUrl, postgresUrl) : null
+    role.kind === 'control' && raw.control.readUrl
+      ? read('control.readUrl', raw.control.readUrl, postgresUrlFault)
+      : null
   const signingKey =
     role.kind === 'control' && raw.control.signingKey
       ? Buffer.from(read('control.signingKey', raw.control.signingKey, keyBytes), 'base64')
@@ -171,6 +174,10 @@ export function resolveConfig(input: unknown, role: ProcessRole, env: Environmen
   const jwt = raw.jwt.map((j, i) => ({ ...j, ca: isGateway ? pem(`jwt.${i}.caFile`, j.caFile) : null }))
   const { caFile: otlpCaFile, ...telemetry } = raw.telemetry
   const otlpCa = pem('telemetry.caFile', otlpCaFile)
+  if (faults.length === 0 && role.kind === 'control') {
+    const taken = [controlUrl, ...(directoryReaderUrl === null ? [] : [directoryReaderUrl])]
+    faults.push(...loginFaults(moversOf(regions), taken))
+  }
   if (faults.length > 0) throw new ConfigError(faults)
   const { control: _control, regions: _regions, admin, defaultTier, ...rest } = raw
   return Object.freeze({
@@ -220,8 +227,8 @@ function readRegion(
       name: clusterName,
       region: name,
       ca: pem(`${place}.caFile`, caFile) ?? ca,
-      url: read(`${place}.url`, cluster.url, postgresUrl),
-      adminUrl: role.kind !== 'gateway' ? read(`${place}.adminUrl`, cluster.adminUrl, postgresUrl) : null,
+      url: read(`${place}.url`, cluster.url, postgresUrlFault),
+      adminUrl: role.kind !== 'gateway' ? read(`${place}.adminUrl`, cluster.adminUrl, postgresUrlFault) : null,
     })
   }
   return {
@@ -305,6 +312,7 @@ function sharedSecrets({ regions }: ParsedConfig): ConfigFault[] {
       'peering.keyPrevious': peering?.keyPrevious,
       'mover.key': mover?.key,
       'mover.keyPrevious': mover?.keyPrevious,
+      'mover.controlUrl': mover?.controlUrl,
     }
     const named = [...Object.entries(own), ...keyRing.map((ref) => ['keyRing', ref] as const)]
     for (const [field, ref] of named) {
@@ -317,15 +325,6 @@ function sharedSecrets({ regions }: ParsedConfig): ConfigFault[] {
     }
   }
   return faults
-}
-
-function postgresUrl(value: string): string | null {
-  try {
-    parsePostgresUrl(value)
-    return null
-  } catch (error) {
-    return (error as Error).message
-  }
 }
 
 function redisUrl(value: string): string | null {

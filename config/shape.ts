@@ -119,6 +119,11 @@ const regionShape = z.strictObject({
       key: secretRef.describe(
         'the private half of the key that the channel between the halves is made with, of X25519',
       ),
+      controlUrl: secretRef
+        .optional()
+        .describe(
+          'the control database for it: a role that may only work on moves into its region; else `control.url`',
+        ),
       ...keyPairs,
     })
     .optional()

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { expect, test } from 'vitest'
-import { type ConfigInput, resolveConfig } from '../../config/index.ts'
+import { type ConfigInput, type ProcessRole, resolveConfig } from '../../config/index.ts'
 import demo from '../../config/innkeeper.config.ts'
 import { publicKeyOf } from '../../config/x25519.ts'
 import { envOfHalf, halfConfig, halfKeys, withHalves } from './support.ts'
@@ -19,13 +19,18 @@ for (const region of ['US', 'EU']) {
   env[`INNKEEPER_${region}_KEY`] = randomBytes(32).toString('base64')
   env[`INNKEEPER_${region}_PEERING_KEY`] = key.toString('base64')
   env[`INNKEEPER_${region}_PEERING_PUBLIC_KEY`] = publicKeyOf(key).toString('base64')
+  env[`INNKEEPER_${region}_MOVER_CONTROL_URL`] = url(`${region}-mover`)
   env[`INNKEEPER_${region}_1_URL`] = url(`${region}-app`)
   env[`INNKEEPER_${region}_1_ADMIN_URL`] = url(`${region}-admin`)
 }
 
-const faultsOf = (changed: ConfigInput, env_: Record<string, string | undefined> = env): string => {
+const faultsOf = (
+  changed: ConfigInput,
+  env_: Record<string, string | undefined> = env,
+  role: ProcessRole = { kind: 'mover', region: 'eu' },
+): string => {
   try {
-    resolveConfig(changed, { kind: 'mover', region: 'eu' }, env_)
+    resolveConfig(changed, role, env_)
     return ''
   } catch (error) {
     return (error as Error).message
@@ -68,4 +73,19 @@ test('all regions have a half or none, each with a key of its own that the other
   expect(faultsOf(input, other)).toContain('does not hold the public half')
   const wrong = { ...eu!, mover: { ...eu!.mover!, url: 'https://mover.example.com' } }
   expect(faultsOf({ ...input, regions: { us: us!, eu: wrong } })).toContain('tcp://host:port')
+})
+
+test('each half logs in to the control database as a role of its own, or as the control plane where none is named', () => {
+  const control = { kind: 'control' } as const
+  expect(faultsOf(input, env, control)).toBe('')
+  for (const taken of ['INNKEEPER_CONTROL_URL', 'INNKEEPER_DIRECTORY_URL', 'INNKEEPER_US_MOVER_CONTROL_URL']) {
+    const shared = { ...env, INNKEEPER_EU_MOVER_CONTROL_URL: env[taken] }
+    expect(faultsOf(input, shared, control)).toContain('regions.eu.mover.controlUrl: logs in as')
+  }
+  const { eu } = input.regions
+  const { controlUrl: _none, ...mover } = eu!.mover!
+  const old = { ...input, regions: { ...input.regions, eu: { ...eu!, mover } } }
+  expect(faultsOf(old, env, control)).toBe('')
+  expect(resolveConfig(old, { kind: 'mover', region: 'eu' }, env).controlUrl).toBe(env.INNKEEPER_CONTROL_URL)
+  expect(halfConfig(input, env, 'eu').controlUrl).toBe(env.INNKEEPER_EU_MOVER_CONTROL_URL)
 })

@@ -24,6 +24,7 @@ export function withHalves(input: ConfigInput, ports: Readonly<Record<HalfRegion
       url: `tcp://127.0.0.1:${ports[name as HalfRegion]}`,
       key: secret(`INNKEEPER_${upper}_MOVER_KEY`),
       publicKeys: [secret(`INNKEEPER_${upper}_MOVER_PUBLIC_KEY`)],
+      controlUrl: secret(`INNKEEPER_${upper}_MOVER_CONTROL_URL`),
     }
     return [name, { ...region, mover }]
   })
@@ -34,7 +35,8 @@ export function withHalves(input: ConfigInput, ports: Readonly<Record<HalfRegion
 export function envOfHalf(env: Readonly<Record<string, string>>, region: HalfRegion): Record<string, string> {
   const other = region === 'us' ? 'EU' : 'US'
   const isOurs = ([name]: [string, string]) =>
-    name.endsWith('PUBLIC_KEY') || (!name.includes(`_${other}_`) && !/ADMIN_TOKEN|SIGNING|DIRECTORY/.test(name))
+    name.endsWith('PUBLIC_KEY') ||
+    (!name.includes(`_${other}_`) && !/ADMIN_TOKEN|SIGNING|DIRECTORY|INNKEEPER_CONTROL/.test(name))
   return Object.fromEntries(Object.entries(env).filter(isOurs))
 }
 

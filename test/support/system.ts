@@ -191,6 +191,11 @@ function environmentOf(
     const peeringKey = randomBytes(32)
     env[`INNKEEPER_${region.toUpperCase()}_PEERING_KEY`] = peeringKey.toString('base64')
     env[`INNKEEPER_${region.toUpperCase()}_PEERING_PUBLIC_KEY`] = publicKeyOf(peeringKey).toString('base64')
+    env[`INNKEEPER_${region.toUpperCase()}_MOVER_CONTROL_URL`] = control.url(
+      'innkeeper_control',
+      `innkeeper_mover_${region}`,
+      `mover-secret-${region}`,
+    )
     env[`INNKEEPER_${CLUSTER_OF[region]}_URL`] = server.url('postgres', 'innkeeper_app', 'app-secret')
     env[`INNKEEPER_${CLUSTER_OF[region]}_ADMIN_URL`] = server.url()
   }

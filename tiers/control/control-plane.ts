@@ -2,6 +2,7 @@ import type { Config } from '../../config/index.ts'
 import { type AuditLog, auditLog } from '../audit/log.ts'
 import { RECONNECT_S } from '../cache/reach.ts'
 import { installDirectory } from '../directory/install.ts'
+import type { MoverLogin } from '../directory/movers.ts'
 import { InnkeeperError } from '../errors.ts'
 import type { OtherRegions } from '../half/other-regions.ts'
 import type { KeyAdmin } from '../keys/admin.ts'
@@ -121,7 +122,7 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
     tenants: (filter) => store.list(filter),
     async install(onStep = () => {}) {
       onStep('control database')
-      await installDirectory(server, readerOf(options.config))
+      await installDirectory(server, readerOf(config), moversOf(config))
       await syncProfiles(records.sql, config)
       await regions.install(onStep)
     },
@@ -145,4 +146,10 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
 
 function readerOf(config: Config): { user: string; password: string } | null {
   return config.directoryReaderUrl === null ? null : appLogin(config.directoryReaderUrl)
+}
+
+function moversOf({ regions }: Config): MoverLogin[] {
+  return [...regions].flatMap(([region, { mover }]) =>
+    mover?.controlUrl ? [{ region, ...appLogin(mover.controlUrl) }] : [],
+  )
 }

@@ -39,7 +39,7 @@ export interface RegionConfig {
   readonly peering: RegionPeering
   /** The authorities that are believed there, as PEM; null for those of the runtime. */
   readonly peerCa: string | null
-  /** Null where the region has no half of the mover. */
+  /** Null where the region has no half of the mover, and for gateways, which have nothing to do with them. */
   readonly mover: RegionMover | null
   readonly clusters: ReadonlyMap<string, ClusterFacts>
   /** Null for a region that this process holds no credentials of. */
@@ -142,7 +142,7 @@ export function resolveConfig(input: unknown, role: ProcessRole, env: Environmen
     )
     const what = other === null ? fault : `holds a key of region ${other}: each region needs one of its own`
     if (what !== null) faults.push({ where: `regions.${name}.peering.publicKeys`, what })
-    const mover = readMover(name, region.mover, role, moversOf(regions), read, faults)
+    const mover = role.kind === 'gateway' ? null : readMover(name, region.mover, role, moversOf(regions), read, faults)
     regions.set(name, {
       name,
       url: region.url.replace(/\/+$/, ''),

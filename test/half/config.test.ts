@@ -54,6 +54,11 @@ test('a half needs its own region’s credentials and no others, and holds no ot
   }
 })
 
+test('a gateway needs nothing of what the halves need', () => {
+  const bare = Object.fromEntries(Object.entries(env).filter(([name]) => !name.includes('_MOVER_')))
+  expect(faultsOf(input, bare, { kind: 'gateway', region: 'eu' })).toBe('')
+})
+
 test('what it lacks is said at its start, by name', () => {
   expect(faultsOf(input)).toBe('')
   expect(faultsOf(input, { ...env, INNKEEPER_EU_MOVER_KEY: undefined })).toContain('INNKEEPER_EU_MOVER_KEY: is not set')

@@ -13,6 +13,7 @@ export {
   type ProcessRole,
   type Reach,
   type RegionConfig,
+  type RegionSecrets,
   resolveConfig,
   resolveKeyRing,
 } from './resolve.ts'

@@ -65,8 +65,27 @@ function userOf(url: string): string {
   return parsePostgresUrl(url).user
 }
 
+/**
+ * What the control plane proves itself to the halves by, where it reaches regions through them: they know its public keys.
+ * Null for gateways, and where it has the regions' credentials itself.
+ */
+export function readChannel(
+  { control }: ParsedConfig,
+  role: ProcessRole,
+  movers: readonly (readonly [string, RegionMover])[],
+  read: Read,
+  faults: ConfigFault[],
+): KeyPairs | null {
+  if (control.channel === undefined || role.kind === 'gateway') return null
+  const { fault, ...pairs } = readPairs('control.channel', control.channel, role.kind === 'control', read)
+  const other = regionOfKey(movers, pairs)
+  const what = other === null ? fault : `holds a key of region ${other}, which could speak for the control plane`
+  if (what !== null) faults.push({ where: 'control.channel.publicKeys', what })
+  return pairs
+}
+
 /** A half reaches another region through that region's half, so one alone would be able to move nobody between them. */
-export function moverFaults({ regions }: ParsedConfig, role: ProcessRole): ConfigFault[] {
+export function moverFaults({ regions, control }: ParsedConfig, role: ProcessRole): ConfigFault[] {
   const [having, lacking] = [true, false].map((has) =>
     Object.keys(regions).filter((name) => (regions[name]!.mover !== undefined) === has),
   )
@@ -75,6 +94,8 @@ export function moverFaults({ regions }: ParsedConfig, role: ProcessRole): Confi
     for (const name of lacking!) {
       faults.push({ where: `regions.${name}.mover`, what: `is missing, and region ${having![0]} has one: all or none` })
     }
+  } else if (control.channel !== undefined) {
+    faults.push({ where: 'control.channel', what: 'leads nowhere: no region has a mover' })
   } else if (role.kind === 'mover') {
     faults.push({ where: `regions.${role.region}.mover`, what: 'is missing: npx innkeeper peering-key makes its keys' })
   }

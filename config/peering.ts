@@ -45,7 +45,7 @@ function faultOf(publicKeys: readonly Buffer[], key: Buffer | undefined): string
   const own = publicKeyOf(key)
   return publicKeys.some((k) => k.equals(own))
     ? null
-    : `does not hold the public half of the region's key: add ${own.toString('base64')}`
+    : `does not hold the public half of its own key: add ${own.toString('base64')}`
 }
 
 /** Whoever shares a key with another region could speak for it. @returns the name of one that does */

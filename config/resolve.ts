@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream'
 import type { Environment } from './environment.ts'
-import { loginFaults, moverFaults, type RegionMover, readMover } from './mover.ts'
+import { loginFaults, moverFaults, type RegionMover, readChannel, readMover } from './mover.ts'
+import type { KeyPairs } from './pair-keys.ts'
 import { type RegionPeering, readPeering, regionOfKey } from './peering.ts'
 import { postgresUrlFault } from './postgres-url.ts'
 import { type Read, reader } from './read.ts'
@@ -61,6 +62,8 @@ export interface Config extends Omit<ParsedConfig, Resolved> {
   readonly controlTls: TlsSettings
   /** The URL that gateways read the directory by, where it is not the control plane's own; only there, to make its role. */
   readonly directoryReaderUrl: string | null
+  /** Keys of the control plane, where it has no credentials of the regions and works there through their movers; else null. */
+  readonly controlChannel: KeyPairs | null
   /** Where the control plane stands; null where it is not said. */
   readonly controlRegion: string | null
   /** Signs what is believed outside. Only the control plane has it; null where the configuration names none. */
@@ -115,7 +118,7 @@ export function parseConfig(input: unknown): ParsedConfig {
  * Checks a configuration and reads the credentials that one process needs.
  *
  * @param input what `innkeeper.config.ts` exports
- * @param role  the process; a gateway or a mover gets its own region's credentials, the control plane all
+ * @param role  the process; a gateway or a mover gets its own region's credentials, the control plane all, or none
  * @param env   where secrets are read from, by name
  * @throws ConfigError with every fault at once
  */
@@ -134,7 +137,7 @@ export function resolveConfig(input: unknown, role: ProcessRole, env: Environmen
 
   const regions = new Map<string, RegionConfig>()
   for (const [name, region] of Object.entries(raw.regions)) {
-    const mine = role.kind === 'control' || role.region === name
+    const mine = role.kind === 'control' ? raw.control.channel === undefined : role.region === name
     const { fault, ...peering } = readPeering(raw, name, role.kind === 'gateway' && mine, read)
     const other = regionOfKey(
       [...regions].map(([n, r]) => [n, r.peering] as const),
@@ -155,6 +158,7 @@ export function resolveConfig(input: unknown, role: ProcessRole, env: Environmen
       secrets: mine ? readRegion(name, region, role, read, pem) : null,
     })
   }
+  const controlChannel = readChannel(raw, role, moversOf(regions), read, faults)
   const isGateway = role.kind === 'gateway'
   const controlRef = isGateway ? (raw.control.readUrl ?? raw.control.url) : raw.control.url
   const asMover = role.kind === 'mover' ? (regions.get(role.region)?.mover?.controlUrl ?? null) : null
@@ -186,6 +190,7 @@ export function resolveConfig(input: unknown, role: ProcessRole, env: Environmen
     controlUrl,
     controlTls,
     directoryReaderUrl,
+    controlChannel,
     controlRegion: raw.control.region ?? null,
     signingKey,
     admin: { ...admin, token, tls: adminTls },

@@ -163,6 +163,15 @@ export const configShape = z.strictObject({
     signingKey: secretRef
       .optional()
       .describe('32 or more random bytes, base64: signs certificates and reports; without it they are unsigned'),
+    channel: z
+      .strictObject({
+        key: secretRef.describe(
+          "the private half of the key that it proves itself to the regions' movers by, of X25519",
+        ),
+        ...keyPairs,
+      })
+      .optional()
+      .describe('with it the control plane reads no credential of any region: it works there through their movers'),
   }),
   admin: z
     .strictObject({

@@ -4,6 +4,8 @@ import type { DestinationStream } from 'pino'
 import { type Config, resolveConfig } from '../config/index.ts'
 import { type ControlPlane, openControlPlane } from '../tiers/control/control-plane.ts'
 import { openDirectory } from '../tiers/directory/directory.ts'
+import { otherRegions } from '../tiers/half/other-regions.ts'
+import { CONTROL } from '../tiers/half/peers.ts'
 import { openClusters } from '../tiers/pg/clusters.ts'
 import { createTenants, type Tenants } from '../tiers/tenants.ts'
 import { createAdminApi } from './admin/api.ts'
@@ -43,7 +45,9 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     const telemetry = options.telemetry ?? controlTelemetry(config.telemetry, options)
     if (options.telemetry === undefined) closers.add('telemetry', () => telemetry.shutdown())
     const { migrationsFolder, references } = product
-    const control = openControlPlane({ config, migrationsFolder, references })
+    // Without credentials of the regions it reaches them through their halves of the mover, and sees no rows.
+    const others = config.controlChannel === null ? undefined : otherRegions(config, CONTROL)
+    const control = openControlPlane({ config, migrationsFolder, references, ...(others && { others }) })
     closers.add('control plane', () => control.close())
     await control.install(options.onStep)
     const recovered = await control.recover()
@@ -65,7 +69,9 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
       product,
       host,
       allowedHosts: config.admin.allowedHosts,
-      tenantSql: (tenant, text) => tenants.session(tenant).execute({ text, params: [] }),
+      ...(others === undefined && {
+        tenantSql: (tenant: string, text: string) => tenants.session(tenant).execute({ text, params: [] }),
+      }),
     })
     const server = await listening(
       app.fetch,

@@ -1,9 +1,13 @@
 import type { DestinationStream } from 'pino'
-import { pairKeys, resolveConfig } from '../config/index.ts'
+import { resolveConfig } from '../config/index.ts'
 import { redisServerOf } from '../tiers/cache/redis-server.ts'
 import { type ControlPlane, openControlPlane } from '../tiers/control/control-plane.ts'
+import { openRegionStores } from '../tiers/control/region-stores.ts'
 import { type Half, startHalf } from '../tiers/half/half.ts'
+import { regionHands } from '../tiers/half/hands.ts'
 import { otherRegions } from '../tiers/half/other-regions.ts'
+import { channelKeys } from '../tiers/half/peers.ts'
+import { readMigrations } from '../tiers/migrate/files.ts'
 import type { MoveHook, MoveSettings } from '../tiers/move/context.ts'
 import { openLink } from '../tiers/pg/link.ts'
 import { loadProduct, type Product } from './product.ts'
@@ -52,13 +56,18 @@ export async function startMover(options: MoverOptions): Promise<RunningMover> {
     const server = { url: config.controlUrl, ...config.controlTls }
     const directory = openLink(server, { applicationName: 'innkeeper-half', max: 2, isWatching: true })
     closers.add('control database', () => directory.close(5))
+    const files = () => readMigrations(product.migrationsFolder)
+    const migration = async () => ({ files: await files(), references: product.references })
+    const stores = openRegionStores({ config, migration })
+    closers.add('rooms', () => stores.close())
     const half = await startHalf({
       region,
       host,
       port: options.port ?? mover!.address.port,
-      keys: pairKeys('half', region, new Map([...config.regions].map(([name, r]) => [name, r.mover!]))),
+      keys: channelKeys(config, region),
       clusters: secrets!.clusters,
       redis: redisServerOf(config, region),
+      hands: config.controlChannel === null ? null : regionHands({ secrets: secrets!, stores, files }),
       sql: directory.sql,
       onRefused: (peer, why) => log.warn({ peer, why }, 'refused what another half asked for'),
       onOpened: (peer, request) => log.info({ peer, ...request }, 'opened for another half'),

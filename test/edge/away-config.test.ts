@@ -67,7 +67,7 @@ describe('the configuration', () => {
     )
     const other = randomBytes(32)
     expect(faultsOf(gateway, { INNKEEPER_US_PEERING_KEY: other.toString('base64') })).toContain(
-      `regions.us.peering.publicKeys: does not hold the public half of the region's key: add ${publicKeyOf(other).toString('base64')}`,
+      `regions.us.peering.publicKeys: does not hold the public half of its own key: add ${publicKeyOf(other).toString('base64')}`,
     )
     const { INNKEEPER_US_PEERING_PUBLIC_KEY: shared } = env()
     expect(faultsOf(gateway, { INNKEEPER_EU_PEERING_PUBLIC_KEY: shared })).toContain(

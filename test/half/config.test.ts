@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { type ConfigInput, type ProcessRole, resolveConfig } from '../../config/index.ts'
 import demo from '../../config/innkeeper.config.ts'
 import { publicKeyOf } from '../../config/x25519.ts'
-import { envOfHalf, halfConfig, halfKeys, withHalves } from './support.ts'
+import { channelKey, envOfHalf, halfConfig, halfKeys, withChannel, withHalves } from './support.ts'
 
 const input = withHalves(demo, { us: 7432, eu: 7433 })
 const url = (name: string) => `postgres://${name}:secret-of-${name}@localhost/x`
@@ -57,6 +57,19 @@ test('a half needs its own region’s credentials and no others, and holds no ot
 test('a gateway needs nothing of what the halves need', () => {
   const bare = Object.fromEntries(Object.entries(env).filter(([name]) => !name.includes('_MOVER_')))
   expect(faultsOf(input, bare, { kind: 'gateway', region: 'eu' })).toBe('')
+})
+
+test('a key that the control plane reaches the halves by is its own, and leads somewhere', () => {
+  const control = { kind: 'control' } as const
+  const all = { ...env, ...channelKey() }
+  expect(faultsOf(withChannel(input), all, control)).toBe('')
+  expect(faultsOf(withChannel(demo), all, control)).toContain('control.channel: leads nowhere')
+  const shared = { ...all, INNKEEPER_CONTROL_CHANNEL_PUBLIC_KEY: env.INNKEEPER_EU_MOVER_PUBLIC_KEY }
+  expect(faultsOf(withChannel(input), shared)).toContain('holds a key of region eu, which could speak for the control')
+  const other = { ...all, INNKEEPER_CONTROL_CHANNEL_KEY: randomBytes(32).toString('base64') }
+  expect(faultsOf(withChannel(input), other, control)).toContain('does not hold the public half')
+  // What proves the control plane is its own: no half reads it.
+  expect(faultsOf(withChannel(input), { ...all, INNKEEPER_CONTROL_CHANNEL_KEY: undefined })).toBe('')
 })
 
 test('what it lacks is said at its start, by name', () => {

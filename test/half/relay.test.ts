@@ -63,6 +63,7 @@ async function halfOfUs(): Promise<Half> {
     keys: channelKeys(system.input, system.env, 'us'),
     clusters,
     redis: null,
+    hands: null,
     sql,
     onRefused: (peer, why) => refused.push(`${peer}: ${why}`),
   })

@@ -31,6 +31,31 @@ export function withHalves(input: ConfigInput, ports: Readonly<Record<HalfRegion
   return { ...input, regions: Object.fromEntries(regions) }
 }
 
+/** The key of a control plane that has no credentials of the regions. */
+export function channelKey(): Record<string, string> {
+  const key = randomBytes(32)
+  return {
+    INNKEEPER_CONTROL_CHANNEL_KEY: key.toString('base64'),
+    INNKEEPER_CONTROL_CHANNEL_PUBLIC_KEY: publicKeyOf(key).toString('base64'),
+  }
+}
+
+/** The control plane reaches the regions through their halves. */
+export function withChannel(input: ConfigInput): ConfigInput {
+  const channel = {
+    key: secret('INNKEEPER_CONTROL_CHANNEL_KEY'),
+    publicKeys: [secret('INNKEEPER_CONTROL_CHANNEL_PUBLIC_KEY')],
+  }
+  return { ...input, control: { ...input.control, channel } }
+}
+
+/** The environment of such a control plane: of a region nothing but what everybody may know, and the login that it makes. */
+export function envOfControl(env: Readonly<Record<string, string>>): Record<string, string> {
+  const isOurs = ([name]: [string, string]) =>
+    !/_(?:US|EU)_/.test(name) || name.endsWith('PUBLIC_KEY') || name.endsWith('MOVER_CONTROL_URL')
+  return Object.fromEntries(Object.entries(env).filter(isOurs))
+}
+
 /** The environment of a region's half: nothing of another region's but what everybody may know. */
 export function envOfHalf(env: Readonly<Record<string, string>>, region: HalfRegion): Record<string, string> {
   const other = region === 'us' ? 'EU' : 'US'

@@ -36,7 +36,7 @@ function poolOf(options: Partial<ClusterPoolOptions> = {}): ClusterPool {
 
 const replication = () =>
   withAdmin(on.server.url(), null, {}, async (sql) => {
-    const [check] = await checkReplication('us-1', sql, [on.server.url(), on.server.url()])
+    const [check] = await checkReplication('us-1', sql, [2, 2])
     return [check!.status, check!.message]
   })
 

@@ -1,9 +1,10 @@
-import type { Config } from '../../config/index.ts'
+import type { ClusterConfig, Config } from '../../config/index.ts'
 import { type AuditLog, auditLog } from '../audit/log.ts'
 import { RECONNECT_S } from '../cache/reach.ts'
 import { installDirectory } from '../directory/install.ts'
 import type { MoverLogin } from '../directory/movers.ts'
 import { InnkeeperError } from '../errors.ts'
+import type { RegionFacts } from '../half/hands.ts'
 import type { OtherRegions } from '../half/other-regions.ts'
 import type { KeyAdmin } from '../keys/admin.ts'
 import { type MigrationFile, readMigrations } from '../migrate/files.ts'
@@ -41,7 +42,8 @@ export interface ControlPlaneOptions {
 }
 
 /**
- * Everything that writes the directory or makes rooms. It needs the credentials of all regions; gateways have none of it.
+ * Everything that writes the directory or makes rooms. It needs the credentials of all regions, or a half of the mover in each
+ * that has them; gateways have none of it.
  * Whatever changes something takes who wants it, for the audit log.
  */
 export interface ControlPlane extends Onboarding, TenantChanges, ResidencyControl {
@@ -66,6 +68,10 @@ export interface ControlPlane extends Onboarding, TenantChanges, ResidencyContro
   /** The highest epoch that was given out. */
   lastEpoch(): Promise<number>
   makerOf(cluster: string): RoomMaker
+  /** Those that can be reached. */
+  clusters(): ClusterConfig[]
+  /** What can be told of a region's credentials. */
+  about(region: string): Promise<RegionFacts>
   close(): Promise<void>
 }
 
@@ -112,12 +118,14 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
   return {
     ...onboarding({ config, sql: directory.sql, store, regions, moves, tenant }),
     ...tenantChanges({ config, store, tenant }),
-    ...residencyControl({ config, sql: records.sql, store, audit, moves, tenant, keysOf }),
+    ...residencyControl({ config, sql: records.sql, store, audit, moves, regions, tenant }),
     store,
     audit,
     operators: operatorStore(records.sql),
     moves,
     makerOf,
+    clusters: regions.clusters,
+    about: regions.about,
     tenant,
     tenants: (filter) => store.list(filter),
     async install(onStep = () => {}) {

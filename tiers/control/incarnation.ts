@@ -126,7 +126,7 @@ async function adopt(tx: postgres.TransactionSql, config: Config, fences: readon
       continue
     }
     const to = open.placement
-    const region = [...config.regions.values()].find((r) => r.secrets?.clusters.has(to.cluster))!.name
+    const region = [...config.regions.values()].find((r) => r.clusters.has(to.cluster))!.name
     const named = tierFor(config, tier, to.isolation)
     const refusal = await placed(tx, { id, tier: named, region, placement: to })
     if (refusal !== null) {

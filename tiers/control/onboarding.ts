@@ -93,7 +93,7 @@ export function onboarding({ config, sql, store, regions, moves, tenant }: Onboa
           ...awayFaults(config, kept, away),
         ])
       refused(null)
-      await assertCurrentClusters(sql, [...(region.secrets?.clusters.keys() ?? [])].map(makerOf))
+      await assertCurrentClusters(sql, [...region.clusters.keys()].map(makerOf))
       const id = uuidv7() as TenantId
       const begun = await store.begin(
         { ...kept, id, tier: tierName, region: regionName, away, idempotencyKey: idempotencyKey ?? null },

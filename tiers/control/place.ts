@@ -18,7 +18,7 @@ export function chooseCluster(
   loads: readonly ClusterLoad[],
   residency: Residency | null,
 ): string {
-  const hosting = [...(region.secrets?.clusters.values() ?? [])].filter((c) => c.hosts.includes(isolation))
+  const hosting = [...region.clusters.values()].filter((c) => c.hosts.includes(isolation))
   const keeping = hosting.filter((c) => residency === null || clusterFaults(residency, c).length === 0)
   // Where none keeps it the choice is refused afterwards, with the reason.
   const clusters = keeping.length > 0 ? keeping : hosting

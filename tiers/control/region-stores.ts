@@ -1,9 +1,10 @@
 import type { ClusterConfig, Config } from '../../config/index.ts'
 import { InnkeeperError } from '../errors.ts'
+import { type RegionFacts, type RegionHands, regionFacts } from '../half/hands.ts'
 import type { OtherRegions } from '../half/other-regions.ts'
 import { type KeyAdmin, keyAdmin } from '../keys/admin.ts'
 import { installKeys } from '../keys/install.ts'
-import type { MigrationFile } from '../migrate/files.ts'
+import { type MigrationFile, versionOf } from '../migrate/files.ts'
 import { quoteIdent } from '../quote.ts'
 import { ticketKey } from '../room/keys.ts'
 import { createRoomMaker, type RoomMaker } from '../rooms/maker.ts'
@@ -18,6 +19,10 @@ export interface RegionStores {
   makerOf(cluster: string): RoomMaker
   /** @throws InnkeeperError `invalid_request` */
   keysOf(region: string): KeyAdmin
+  /** Those that can be reached, by this process itself or through its region's half of the mover. */
+  clusters(): ClusterConfig[]
+  /** What can be told of a region's credentials. @throws InnkeeperError `invalid_config` for one that is out of our reach */
+  about(region: string): Promise<RegionFacts>
   /** Brings every cluster and every store to this version. Idempotent. */
   install(onStep: (step: string) => void): Promise<void>
   close(): Promise<void>
@@ -38,15 +43,24 @@ export function homeOf(clusters: ReadonlyMap<string, ClusterConfig>): ClusterCon
 export function openRegionStores({ config, others, migration }: RegionStoresOptions): RegionStores {
   const makers = new Map<string, RoomMaker>()
   const keyStores = new Map<string, { home: ClusterConfig; admin: KeyAdmin }>()
+  const clusters: ClusterConfig[] = []
+  const far = new Map<string, RegionHands>()
   for (const region of config.regions.values()) {
     const { secrets } = region
     if (secrets === null) {
       const there = [...region.clusters.keys()].flatMap((name) => others?.clusterOf(name, null) ?? [])
-      for (const cluster of there) makers.set(cluster.name, createRoomMaker({ cluster, keys: [], migration }))
+      const hands = others?.handsOf(region.name) ?? null
+      if (hands !== null) far.set(region.name, hands)
+      clusters.push(...there)
+      for (const cluster of there) {
+        const maker = createRoomMaker({ cluster, keys: [], migration })
+        makers.set(cluster.name, hands === null ? maker : farMaker(maker, hands, migration))
+      }
       const [home] = there
       if (home) keyStores.set(region.name, { home, admin: keyAdmin(makers.get(home.name)!.admin(REGION_DATABASE)) })
       continue
     }
+    clusters.push(...secrets.clusters.values())
     for (const cluster of secrets.clusters.values()) {
       const keys = [secrets.key, ...(secrets.keyPrevious ? [secrets.keyPrevious] : [])]
       const ticketKeys = keys.map((k) => ticketKey(k, cluster.name))
@@ -70,20 +84,45 @@ export function openRegionStores({ config, others, migration }: RegionStoresOpti
       if (found !== undefined) return found.admin
       throw new InnkeeperError('invalid_request', `There is no region "${region}"`, { field: 'region' })
     },
+    clusters: () => [...clusters],
+    async about(name) {
+      const secrets = config.regions.get(name)?.secrets ?? null
+      if (secrets !== null) return regionFacts(secrets)
+      const hands = far.get(name)
+      if (hands !== undefined) return hands.about()
+      throw new InnkeeperError('invalid_config', `This process holds no credentials of region ${name}`)
+    },
     async install(onStep) {
-      await Promise.all(
-        [...makers.values()].map(async (maker) => {
+      const installed = [...far].map(([region, hands]) => {
+        onStep(`region ${region}, by its half of the mover`)
+        return hands.install()
+      })
+      const near = clusters.filter((c) => c.reach === undefined).map((c) => makerOf(c.name))
+      await Promise.all([
+        ...installed,
+        ...near.map(async (maker) => {
           onStep(`cluster ${maker.cluster}`)
           await maker.installCluster()
         }),
-      )
-      await Promise.all(
-        [...keyStores].map(([region, { home }]) => installKeyStore(makerOf(home.name), home, region, onStep)),
-      )
+      ])
+      const stores = [...keyStores].filter(([, { home }]) => home.reach === undefined)
+      await Promise.all(stores.map(([region, { home }]) => installKeyStore(makerOf(home.name), home, region, onStep)))
     },
     async close() {
       await Promise.all([...makers.values()].map((m) => m.close()))
     },
+  }
+}
+
+/** Where the region's keys are needed, its half does it; all else is SQL in sessions that the half opens. */
+function farMaker(maker: RoomMaker, hands: RegionHands, migration: RegionStoresOptions['migration']): RoomMaker {
+  const version = async () => versionOf((await migration()).files)
+  const { cluster } = maker
+  return {
+    ...maker,
+    installCluster: () => hands.install(),
+    makeRoom: async (tenant, placement) => hands.makeRoom(tenant, placement, await version()),
+    migrate: async (database, schema) => hands.migrate({ cluster, database, schema }, await version()),
   }
 }
 

@@ -2,7 +2,6 @@ import type postgres from 'postgres'
 import type { Config } from '../../config/index.ts'
 import { BY_PROGRAM, type By } from '../audit/entry.ts'
 import type { AuditLog } from '../audit/log.ts'
-import type { KeyAdmin } from '../keys/admin.ts'
 import type { Moves } from '../move/moves.ts'
 import {
   assertResidency,
@@ -17,6 +16,7 @@ import type { SignedReport } from '../residency/report/document.ts'
 import { residencyReport } from '../residency/report/report.ts'
 import type { KnownRoom, Scan } from '../residency/scan/found.ts'
 import { scanResidency } from '../residency/scan/survey.ts'
+import type { RegionStores } from './region-stores.ts'
 import type { TenantRecord, TenantStore } from './tenant-store.ts'
 
 export interface Violation {
@@ -60,8 +60,8 @@ export interface ResidencyDeps {
   readonly store: TenantStore
   readonly audit: AuditLog
   readonly moves: Moves
+  readonly regions: RegionStores
   tenant(slugOrId: string): Promise<TenantRecord>
-  keysOf(region: string): KeyAdmin
 }
 
 const PAGE = 500
@@ -73,9 +73,11 @@ export function residencyControl({
   store,
   audit,
   moves,
+  regions,
   tenant,
-  keysOf,
 }: ResidencyDeps): ResidencyControl {
+  const { keysOf } = regions
+  const scan = () => scanResidency({ config, regions, rooms: knownRooms, keysOf })
   const everyTenant = async () => {
     const all: TenantRecord[] = []
     for (;;) {
@@ -125,10 +127,9 @@ export function residencyControl({
       const now = await tenant(slugOrId)
       await audit.append({ action: 'residency.report', by, tenant: now })
       const movesOf = ({ id }: TenantRecord) => moves.list({ tenantId: id, limit: 10_000 })
-      const scan = () => scanResidency({ config, rooms: knownRooms, keysOf })
-      return residencyReport({ config, sql, audit, keysOf, moves: movesOf, scan }, now)
+      return residencyReport({ config, sql, audit, regions, keysOf, moves: movesOf, scan }, now)
     },
-    scanResidency: () => scanResidency({ config, rooms: knownRooms, keysOf }),
+    scanResidency: scan,
     async residencyViolations() {
       const violations: Violation[] = []
       for (const one of await everyTenant()) {

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream'
 
 /** What is said before a channel carries bytes of another protocol: a JSON value, after its length in four bytes. */
 
-const BYTES_MAX = 16 * 1024
+const BYTES_MAX = 64 * 1024
 const HEAD_BYTES = 4
 
 export function writeFrame(stream: Duplex, value: unknown): void {

@@ -6,8 +6,11 @@ import { regionCache } from '../move/region-cache.ts'
 import { createPrimary, type Primary } from '../pg/primary.ts'
 import { adminServerOf } from '../pg/server.ts'
 import { listenForHalves } from './channel.ts'
+import { serveControl } from './control-peer.ts'
 import { readFrame, writeFrame } from './frame.ts'
+import type { RegionHands } from './hands.ts'
 import { join } from './join.ts'
+import { CONTROL } from './peers.ts'
 import { type Here, moveThatAllows, type OpenMove, openMovesFrom } from './permission.ts'
 import { type HalfAnswer, type HalfRequest, requestShape } from './requests.ts'
 import { openSession, readStartup, sayReady, saySorry } from './session.ts'
@@ -28,6 +31,8 @@ export interface HalfOptions {
   /** Of this region, with their credentials; the first holds what is the region's own. */
   readonly clusters: ReadonlyMap<string, ClusterConfig>
   readonly redis: RedisServer | null
+  /** What it does for the control plane, where that has no credentials of the region; else null. */
+  readonly hands: RegionHands | null
   /** Of the control database. */
   readonly sql: postgres.Sql
   /** Something was refused, and why: for the log. Who asked is told no reason. */
@@ -101,8 +106,22 @@ export async function startHalf(options: HalfOptions): Promise<Half> {
     const found = remove ? null : await cache.count(cached)
     endWith(channel, { ok: true, found })
   }
+  const serveControlPlane = async (channel: TLSSocket, request: HalfRequest) => {
+    const { hands } = options
+    const isAllowed = request.ask === 'session' ? clusters.has(request.cluster) : request.ask !== 'cached'
+    if (!isAllowed || hands === null) {
+      onRefused(CONTROL, `nothing of this region is ${JSON.stringify(request)}`)
+      return endWith(channel, { ok: false, code: 'forbidden' })
+    }
+    const its: Open = { peer: CONTROL, request, host: null }
+    open.set(channel, its)
+    options.onOpened?.(CONTROL, request)
+    if (request.ask === 'session') return serveSession(channel, its, request)
+    endWith(channel, await serveControl(hands, request, (why) => onRefused(CONTROL, why)))
+  }
   const serve = async (channel: TLSSocket, peer: string) => {
     const request = requestShape.parse(await readFrame(channel, REQUEST_MS))
+    if (peer === CONTROL) return serveControlPlane(channel, request)
     const move = moveThatAllows(await openMovesFrom(sql, region), peer, here, request)
     if (move === null) {
       onRefused(peer, `no open move leads from here to ${peer} that would need ${JSON.stringify(request)}`)
@@ -112,7 +131,7 @@ export async function startHalf(options: HalfOptions): Promise<Half> {
     open.set(channel, its)
     options.onOpened?.(peer, request)
     if (request.ask === 'session') await serveSession(channel, its, request)
-    else await serveCached(channel, request, move)
+    else if (request.ask === 'cached') await serveCached(channel, request, move)
   }
 
   const listener = await listenForHalves({
@@ -132,9 +151,10 @@ export async function startHalf(options: HalfOptions): Promise<Half> {
   })
   // While the control database says nothing, what is open stays: its mover can change nothing that is not its own.
   const look = async () => {
-    if (open.size === 0) return
+    const ofMoves = [...open].filter(([, { peer }]) => peer !== CONTROL)
+    if (ofMoves.length === 0) return
     const moves = await openMovesFrom(sql, region)
-    for (const [channel, { peer, request }] of open) {
+    for (const [channel, { peer, request }] of ofMoves) {
       if (moveThatAllows(moves, peer, here, request) === null) channel.destroy()
     }
   }

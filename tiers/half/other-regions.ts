@@ -1,7 +1,9 @@
-import { type ClusterConfig, type Config, pairKeys } from '../../config/index.ts'
+import type { ClusterConfig, Config } from '../../config/index.ts'
 import { InnkeeperError } from '../errors.ts'
 import type { RegionCache } from '../move/region-cache.ts'
+import type { RegionHands } from './hands.ts'
 import { type OtherHalf, otherHalf } from './other-half.ts'
+import { CONTROL, channelKeys } from './peers.ts'
 
 /** What a process has no credentials of, and reaches through the halves of the mover that have. */
 export interface OtherRegions {
@@ -9,16 +11,17 @@ export interface OtherRegions {
   clusterOf(cluster: string, move: string | null): ClusterConfig | null
   /** @returns null for a region of our own */
   cacheOf(region: string, move: string): RegionCache | null
+  /** @returns null for a region of our own, and for whoever may not ask for it: only the control plane may */
+  handsOf(region: string): RegionHands | null
 }
 
-/** The regions that this region's half reaches through theirs. */
+/** The regions that a process reaches through their halves. @param own its region, or the control plane's name */
 export function otherRegions(config: Config, own: string): OtherRegions {
-  const movers = new Map([...config.regions].flatMap(([name, { mover }]) => (mover === null ? [] : [[name, mover]])))
-  const keys = pairKeys('half', own, movers)
+  const keys = channelKeys(config, own)
   const halves = new Map<string, OtherHalf>()
-  for (const [region, { address }] of movers) {
-    const key = keys.calling(region)
-    if (key !== null) halves.set(region, otherHalf(address, key))
+  for (const [region, { mover }] of config.regions) {
+    const key = mover && keys.calling(region)
+    if (key !== null) halves.set(region, otherHalf(mover!.address, key))
   }
   const halfOf = (region: string) => {
     const half = halves.get(region)
@@ -34,6 +37,8 @@ export function otherRegions(config: Config, own: string): OtherRegions {
       }
       return null
     },
+    handsOf: (region) =>
+      own === CONTROL && config.regions.get(region)?.secrets === null ? halfOf(region).hands : null,
     cacheOf(region, move) {
       if (config.regions.get(region)?.secrets !== null) return null
       const half = halfOf(region)

@@ -37,6 +37,7 @@ export function moveThatAllows(
   here: Here,
   request: HalfRequest,
 ): OpenMove | null {
+  if (request.ask !== 'session' && request.ask !== 'cached') return null
   const isAllowed = ({ id, from, to }: OpenMove) => {
     if (from.region !== here.region || to.region !== peer) return false
     if (request.move !== null && request.move !== id) return false

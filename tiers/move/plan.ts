@@ -57,18 +57,18 @@ export function destinationOf(
   const { isolation } = tierNamed(config, tierName)
   const region = regionNamed(config, wanted.region ?? tenant.region)
   const from: Home = { placement, tier: tenant.tier, region: tenant.region }
-  const own = region.secrets?.clusters.get(placement.cluster)
+  const own = region.clusters.get(placement.cluster)
   const cluster =
     wanted.cluster ??
     (own?.hosts.includes(isolation) ? own.name : chooseCluster(region, isolation, loads, residencyOf(config, tenant)))
-  const found = region.secrets?.clusters.get(cluster)
+  const found = region.clusters.get(cluster)
   if (found === undefined || !found.hosts.includes(isolation)) {
     throw new InnkeeperError(
       'invalid_request',
       `Cluster "${cluster}" of region ${region.name} does not host model ${isolation}`,
       {
         field: 'cluster',
-        hint: `Use one of: ${[...(region.secrets?.clusters.values() ?? [])]
+        hint: `Use one of: ${[...region.clusters.values()]
           .filter((c) => c.hosts.includes(isolation))
           .map((c) => c.name)
           .join(', ')}.`,

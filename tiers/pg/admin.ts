@@ -33,10 +33,23 @@ export async function withAdmin<T>(
   options: AdminOptions,
   run: (sql: AdminSql) => Promise<T>,
 ): Promise<T> {
-  const sql = adminSql(url, database, options)
+  const { max, connectTimeoutMs, ...tls } = options
+  return withLink(serverLink({ url, ...tls }, database, max, connectTimeoutMs), run)
+}
+
+/** The same on one database of a server, wherever it is reached. */
+export function withServer<T>(
+  server: PostgresServer,
+  database: string,
+  run: (sql: AdminSql) => Promise<T>,
+): Promise<T> {
+  return withLink(serverLink(server, database), run)
+}
+
+async function withLink<T>(link: Link, run: (sql: AdminSql) => Promise<T>): Promise<T> {
   try {
-    return await run(sql)
+    return await run(link.sql)
   } finally {
-    await sql.end({ timeout: 5 })
+    await link.close(5)
   }
 }

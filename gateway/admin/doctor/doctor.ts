@@ -1,10 +1,8 @@
 import type { ClusterConfig, Config, RegionConfig } from '../../../config/index.ts'
 import { within } from '../../../tiers/cache/within.ts'
-import { homeOf } from '../../../tiers/control/region-stores.ts'
 import { signingKey } from '../../../tiers/control/signed-document.ts'
 import type { TenantRecord } from '../../../tiers/control/tenant-store.ts'
 import { REGION_DATABASE } from '../../../tiers/rooms/naming.ts'
-import { appLogin } from '../../../tiers/tenancy/roles.ts'
 import type { AdminDeps } from '../env.ts'
 import { type Check, type CheckStatus, checking, fail, ok, warn } from './check.ts'
 import { checkClock, checkMover, checkServer } from './cluster.ts'
@@ -33,9 +31,7 @@ export async function diagnose(deps: DoctorDeps, { residency = false } = {}): Pr
   const directory = await checkControlDatabase(config, control)
   // Without the directory it is not known what should be where; servers can be looked at all the same.
   const tenants = directory.some((c) => c.status === 'fail') ? null : await placedTenants(deps)
-  const clusters = [...config.regions.values()].flatMap((region) =>
-    [...(region.secrets?.clusters.values() ?? [])].map((cluster) => checkCluster(deps, region, cluster, tenants)),
-  )
+  const clusters = control.clusters().map((cluster) => checkCluster(deps, cluster, tenants))
   const regions = [...config.regions.values()].map((region) => checkKeyStore(deps, region))
   const checks = [
     ...directory,
@@ -50,39 +46,37 @@ export async function diagnose(deps: DoctorDeps, { residency = false } = {}): Pr
 
 function checkCluster(
   { control, product }: DoctorDeps,
-  region: RegionConfig,
   cluster: ClusterConfig,
   tenants: readonly TenantRecord[] | null,
 ): Promise<Check[]> {
-  const { name } = cluster
+  const { name, region } = cluster
   return checking(`${name} server`, `Start the server, or correct the adminUrl of cluster ${name}.`, async () => {
     const maker = control.makerOf(name)
     const sql = maker.admin('postgres')
     // A frozen server is told from a big one by this first, small question.
     const server = await within(checkServer(cluster, sql), ANSWER_MS)
-    const app = appLogin(cluster.url).user
+    const { app, kids, hosts } = (await control.about(region)).clusters.find((c) => c.name === name)!
     const machine = [
       ...server,
       ...(await checkRoles(`${name} roles`, sql, app)),
       ...(await checkClock(cluster, sql)),
-      ...(await checkReplication(name, sql, [cluster.url, cluster.adminUrl!])),
+      ...(await checkReplication(name, sql, hosts)),
       ...(await checkMover(cluster, sql)),
     ]
     if (tenants === null) return machine
     const here = tenants.filter((t) => t.placement!.cluster === name)
     return [
       ...machine,
-      ...(await checkRooms({ cluster, region, maker, product, tenants: here, lastEpoch: control.lastEpoch })),
+      ...(await checkRooms({ cluster, app, kids, maker, product, tenants: here, lastEpoch: control.lastEpoch })),
     ]
   })
 }
 
 /** API keys are kept in a database of the region's, on its first cluster. */
-function checkKeyStore({ control }: DoctorDeps, { name, secrets }: RegionConfig): Promise<Check[]> {
+function checkKeyStore({ control }: DoctorDeps, { name, clusters }: RegionConfig): Promise<Check[]> {
   const check = `${name} key store`
   return checking(check, 'Restart the control plane: it makes the key store.', async () => {
-    if (secrets === null) return []
-    const sql = control.makerOf(homeOf(secrets.clusters).name).admin(REGION_DATABASE)
+    const sql = control.makerOf(clusters.keys().next().value!).admin(REGION_DATABASE)
     const asked = sql<{ keys: number }[]>`
       select count(*)::int as keys from keys.api_keys where revoked_at is null and coalesce(expires_at > now(), true)`
     const [found] = await within(asked, ANSWER_MS)
@@ -115,7 +109,7 @@ async function placedTenants({ control }: DoctorDeps): Promise<TenantRecord[]> {
 }
 
 function homeless({ config }: DoctorDeps, tenants: readonly TenantRecord[] | null): Check[] {
-  const clusters = new Set([...config.regions.values()].flatMap((r) => [...(r.secrets?.clusters.keys() ?? [])]))
+  const clusters = new Set([...config.regions.values()].flatMap((r) => [...r.clusters.keys()]))
   const lost = (tenants ?? []).filter((t) => !clusters.has(t.placement!.cluster))
   return lost.map((t) =>
     fail(

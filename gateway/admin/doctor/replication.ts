@@ -1,15 +1,13 @@
-import { parsePostgresUrl } from '../../../config/index.ts'
 import type { AdminSql } from '../../../tiers/pg/admin.ts'
 import { type Check, ok, warn } from './check.ts'
 
 /**
  * Where a server has several hosts: whether what it acknowledges outlives the one that it has now.
  *
- * @param urls of the gateways' role and of the installer's: both have to find the new primary
+ * @param hosts how many are named, by the gateways' URL and by the installer's: both have to find the new primary
  */
-export async function checkReplication(name: string, sql: AdminSql, urls: readonly string[]): Promise<Check[]> {
+export async function checkReplication(name: string, sql: AdminSql, hosts: readonly number[]): Promise<Check[]> {
   const check = `${name} replication`
-  const hosts = urls.map((url) => parsePostgresUrl(url).hosts.length)
   if (hosts.every((n) => n === 1)) return []
   if (new Set(hosts).size > 1) {
     return [

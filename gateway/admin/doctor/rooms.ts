@@ -1,12 +1,11 @@
 import { readdir } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import type { ClusterConfig, RegionConfig } from '../../../config/index.ts'
+import type { ClusterConfig } from '../../../config/index.ts'
 import type { TenantRecord } from '../../../tiers/control/tenant-store.ts'
 import { type MigrationFile, readMigrations } from '../../../tiers/migrate/files.ts'
-import { ticketKey } from '../../../tiers/room/keys.ts'
 import type { RoomMaker } from '../../../tiers/rooms/maker.ts'
 import { SCHEMAS_DATABASE, SHARED_DATABASE } from '../../../tiers/rooms/naming.ts'
-import { APP_SCHEMA, appLogin } from '../../../tiers/tenancy/roles.ts'
+import { APP_SCHEMA } from '../../../tiers/tenancy/roles.ts'
 import type { Product } from '../../product.ts'
 import { type Check, fail, ok, some, warn } from './check.ts'
 import { type DatabaseExpectation, type Finding, inspectDatabase, KINDS, type Kind } from './database.ts'
@@ -28,7 +27,10 @@ const FIXES: Readonly<Record<Kind, string>> = {
 
 export interface RoomsOptions {
   readonly cluster: ClusterConfig
-  readonly region: RegionConfig
+  /** The gateways' role. */
+  readonly app: string
+  /** Names of its ticket keys. */
+  readonly kids: readonly string[]
   readonly maker: RoomMaker
   readonly product: Product
   /** All that live on this cluster. */
@@ -39,18 +41,19 @@ export interface RoomsOptions {
 /** Looks into every database of a cluster; one check for each kind of finding, however many databases there are. */
 export async function checkRooms({
   cluster,
-  region,
+  app,
+  kids,
   maker,
   product,
   tenants,
   lastEpoch,
 }: RoomsOptions): Promise<Check[]> {
   const expectation = {
-    app: appLogin(cluster.url).user,
+    app,
     lastEpoch,
     references: product.references,
     files: await readMigrations(product.migrationsFolder),
-    kids: keysOf(region).map((key) => ticketKey(key, cluster.name).kid),
+    kids,
     tenancyFiles: (await readdir(TENANCY)).filter((f) => f.endsWith('.sql')),
   }
   const waiting = databasesOf(cluster, tenants, expectation.files)
@@ -103,8 +106,4 @@ function checkOf(name: string, kind: Kind, findings: readonly Finding[], looked:
   if (mine.length === 0) return ok(name, looked)
   const message = some(mine.map((f) => f.message))
   return mine.some((f) => f.isFatal) ? fail(name, message, FIXES[kind]) : warn(name, message, FIXES[kind])
-}
-
-function keysOf({ secrets }: RegionConfig): Buffer[] {
-  return secrets === null ? [] : [secrets.key, ...(secrets.keyPrevious === null ? [] : [secrets.keyPrevious])]
 }

@@ -1,11 +1,13 @@
 import type postgres from 'postgres'
 import type { Config } from '../../../config/index.ts'
 import type { AuditLog } from '../../audit/log.ts'
+import type { RegionStores } from '../../control/region-stores.ts'
 import { sign, signingKey } from '../../control/signed-document.ts'
 import type { TenantRecord } from '../../control/tenant-store.ts'
 import type { KeyAdmin } from '../../keys/admin.ts'
 import type { Move } from '../../move/types.ts'
-import { withAdmin } from '../../pg/admin.ts'
+import { withServer } from '../../pg/admin.ts'
+import { adminServerOf } from '../../pg/server.ts'
 import { REGION_DATABASE } from '../../rooms/naming.ts'
 import { residencyOf } from '../policy.ts'
 import type { Scan } from '../scan/found.ts'
@@ -25,6 +27,7 @@ export interface ReportDeps {
   /** Of the control database. */
   readonly sql: postgres.Sql
   readonly audit: AuditLog
+  readonly regions: Pick<RegionStores, 'clusters' | 'about'>
   keysOf(region: string): KeyAdmin
   moves(tenant: TenantRecord): Promise<Move[]>
   scan(): Promise<Scan>
@@ -57,9 +60,9 @@ async function reportOf(deps: ReportDeps, tenant: TenantRecord): Promise<Residen
     tenant: { id, slug, status, tier, region },
     keptTo: keptTo(config, tenant, changes[0]?.at ?? null),
     rooms,
-    tables: await tablesOf(config, tenant),
+    tables: await tablesOf(deps, tenant),
     keys,
-    caches: cachesOf(config, tenant),
+    caches: await cachesOf(deps, tenant),
     backups,
     gateways,
     moves: moves.map(moveLine),
@@ -108,11 +111,10 @@ async function gatewaysOf(sql: postgres.Sql, id: string): Promise<GatewayStay[]>
 
 async function keysOf({ config, keysOf }: ReportDeps, tenant: TenantRecord): Promise<KeyPlace[]> {
   const places: KeyPlace[] = []
-  for (const { name, secrets } of config.regions.values()) {
-    if (secrets === null) continue
+  for (const { name, clusters } of config.regions.values()) {
     const keys = await keysOf(name).list(tenant.id)
     const good = keys.filter((k) => k.revokedAt === null).length
-    const where = `${secrets.clusters.keys().next().value}/${REGION_DATABASE}`
+    const where = `${clusters.keys().next().value}/${REGION_DATABASE}`
     if (keys.length > 0)
       places.push({ region: name, where, what: `${keys.length} API keys as hashes, ${good} of them good` })
     if (name !== tenant.region) continue
@@ -123,15 +125,16 @@ async function keysOf({ config, keysOf }: ReportDeps, tenant: TenantRecord): Pro
 }
 
 /** What a region keeps of any tenant; of a tenant at home elsewhere, routing facts alone. */
-function cachesOf(config: Config, { region: home }: TenantRecord): CachePlace[] {
-  return [...config.regions.values()].flatMap(({ name, secrets }) => {
+async function cachesOf({ config, regions }: ReportDeps, { region: home }: TenantRecord): Promise<CachePlace[]> {
+  const facts = [...config.regions.keys()].map(async (name) => ({ name, ...(await regions.about(name)) }))
+  return (await Promise.all(facts)).flatMap(({ name, redisHost }) => {
     const own = name === home ? ', hashes of its API keys, and counts of its requests' : ''
     const places = [{ region: name, where: 'memory of gateways', holds: `routing facts${own}` }]
-    if (secrets !== null && secrets.redisUrl !== null) {
+    if (redisHost !== null) {
       const counts = name === home ? ', and counts of its requests' : ''
       places.push({
         region: name,
-        where: `Redis ${new URL(secrets.redisUrl).host}`,
+        where: `Redis ${redisHost}`,
         holds: `routing facts, signed${counts}`,
       })
     }
@@ -148,20 +151,18 @@ function cachesOf(config: Config, { region: home }: TenantRecord): CachePlace[] 
 
 function backupsOf(config: Config, clusters: ReadonlySet<string>): BackupPlace[] {
   return [...config.regions.values()].flatMap((r) =>
-    [...(r.secrets?.clusters.values() ?? [])]
+    [...r.clusters.values()]
       .filter((c) => clusters.has(c.name))
       .flatMap((c) => c.backups.map(({ region, retentionDays }) => ({ of: c.name, region, retentionDays }))),
   )
 }
 
-async function tablesOf(config: Config, { region, placement }: TenantRecord): Promise<string[]> {
-  const cluster = placement && config.regions.get(region)?.secrets?.clusters.get(placement.cluster)
+async function tablesOf({ regions }: ReportDeps, { placement }: TenantRecord): Promise<string[]> {
+  const cluster = placement && regions.clusters().find((c) => c.name === placement.cluster)
   if (!cluster) return []
-  const { adminUrl, tls, ca } = cluster
-  const rows = await withAdmin(
-    adminUrl!,
+  const rows = await withServer(
+    adminServerOf(cluster),
     placement.database,
-    { tls, ca },
     (sql) =>
       sql<{ name: string }[]>`
       select c.relname as name from pg_class c join pg_namespace n on n.oid = c.relnamespace

@@ -1,7 +1,8 @@
 import type { ClusterConfig } from '../../../config/index.ts'
-import { type AdminSql, withAdmin } from '../../pg/admin.ts'
+import { type AdminSql, withServer } from '../../pg/admin.ts'
+import { adminServerOf } from '../../pg/server.ts'
 import { REGION_DATABASE, SCHEMAS_DATABASE, SHARED_DATABASE } from '../../rooms/naming.ts'
-import { APP_SCHEMA, appLogin, MOVER, OWNER, TENANCY, TRIGGER } from '../../tenancy/roles.ts'
+import { APP_SCHEMA, MOVER, OWNER, TENANCY, TRIGGER } from '../../tenancy/roles.ts'
 import { scanDatabase } from './database.ts'
 import type { Foreign, KnownRoom, Looked } from './found.ts'
 
@@ -10,15 +11,20 @@ const AT_ONCE = 3
 const OWN_DATABASE = /^innkeeper_d_/
 const OWN_ROLES = [OWNER, TENANCY, TRIGGER, MOVER]
 
-/** Looks through every database of a server: those of Innkeeper's for what is foreign in them, the others for tenants. */
+/**
+ * Looks through every database of a server: those of Innkeeper's for what is foreign in them, the others for tenants.
+ *
+ * @param app the gateways' role
+ */
 export async function scanCluster(
   cluster: ClusterConfig,
+  app: string,
   known: readonly KnownRoom[],
 ): Promise<{ looked: Looked; foreign: Foreign[] }> {
   const { name, region } = cluster
-  const open = <T>(database: string | null, run: (sql: AdminSql) => Promise<T>) =>
-    withAdmin(cluster.adminUrl!, database, { tls: cluster.tls, ca: cluster.ca }, run)
-  const { databases, roles, foreign: strangers } = await open('postgres', (sql) => scanServer(sql, cluster))
+  const server = adminServerOf(cluster)
+  const open = <T>(database: string, run: (sql: AdminSql) => Promise<T>) => withServer(server, database, run)
+  const { databases, roles, foreign: strangers } = await open('postgres', (sql) => scanServer(sql, app))
   const foreign: Foreign[] = strangers.map((f) => ({ ...f, region, cluster: name, database: null }))
   const looked = { region, cluster: name, databases: 0, schemas: 0, tables: 0 }
   const worker = async () => {
@@ -38,11 +44,10 @@ export async function scanCluster(
 type Stranger = Pick<Foreign, 'kind' | 'what' | 'tenant'>
 
 /** Databases, and roles: Innkeeper makes no role for a tenant, and lets nobody become one of its own. */
-async function scanServer(sql: AdminSql, { url }: ClusterConfig) {
+async function scanServer(sql: AdminSql, app: string) {
   const rows = await sql<{ name: string }[]>`
     select datname as name from pg_database where datallowconn and not datistemplate order by 1`
   const [me] = await sql<{ name: string }[]>`select current_user as name`
-  const app = appLogin(url).user
   const members = await sql<{ member: string; role: string }[]>`
     select m.member::regrole::text as member, m.roleid::regrole::text as role from pg_auth_members m
     join pg_roles r on r.oid = m.member

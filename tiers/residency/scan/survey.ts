@@ -1,4 +1,5 @@
 import type { Config } from '../../../config/index.ts'
+import type { RegionStores } from '../../control/region-stores.ts'
 import type { KeyAdmin } from '../../keys/admin.ts'
 import type { TenantId } from '../../types.ts'
 import { scanCluster } from './cluster.ts'
@@ -6,6 +7,7 @@ import type { Foreign, KnownRoom, Scan } from './found.ts'
 
 export interface ScanDeps {
   readonly config: Config
+  readonly regions: Pick<RegionStores, 'clusters' | 'about'>
   /** As the directory has them now. */
   rooms(): Promise<KnownRoom[]>
   keysOf(region: string): KeyAdmin
@@ -15,14 +17,17 @@ export interface ScanDeps {
  * Looks through every cluster and key store for what is of tenants that do not belong there. A room that was made, or left,
  * while it looked is nobody's fault: the directory is read before and after, and what either knows counts as known.
  */
-export async function scanResidency({ config, rooms, keysOf }: ScanDeps): Promise<Scan> {
+export async function scanResidency({ config, regions, rooms, keysOf }: ScanDeps): Promise<Scan> {
   const before = await rooms()
-  const clusters = [...config.regions.values()].flatMap((r) => [...(r.secrets?.clusters.values() ?? [])])
+  const facts = await Promise.all([...config.regions.keys()].map((name) => regions.about(name)))
+  const apps = new Map(facts.flatMap((f) => f.clusters.map((c) => [c.name, c.app])))
+  const clusters = regions.clusters()
   const pass = async (known: readonly KnownRoom[]) => {
     const scans = await Promise.all(
       clusters.map((c) =>
         scanCluster(
           c,
+          apps.get(c.name)!,
           known.filter((r) => r.cluster === c.name),
         ),
       ),

@@ -16,13 +16,15 @@ export interface Pass {
 /** What may be done while the pass's snapshot is still open: both sides are the same then, to the last row. */
 export type AtSnapshot = () => Promise<void>
 
+const REMEMBER_DIRTY = `insert into ${DIRTY} select table_name, key from ${KEYS}`
+
 /**
  * One pass: reads the notes and the current rows that they name in one snapshot at the source, and applies them in one
  * transaction at the target: all noted keys are removed, and what is there now is put in. Afterwards the target equals that
  * snapshot, so unique keys that were swapped fit, and so do foreign keys.
  *
- * It commits at the target first. Then it deletes at the source exactly the notes that its snapshot shows it, and a pass
- * that was killed in between is only done again.
+ * It commits at the target first, and then that the source forgets exactly the notes which its snapshot shows: a pass that
+ * was killed in between is only done again.
  */
 export async function applyPass(
   source: Side,
@@ -33,27 +35,31 @@ export async function applyPass(
   const started = performance.now()
   const [from, to] = await Promise.all([source.client(), target.client()])
   await ensureStaging(to, target, tables)
-  return from.transaction(beginRead(source), async () => {
+  // A crash may undo what is forgotten here: the notes are there again then, and their rows brought over once more.
+  return from.transaction(`${beginRead(source)}; set local synchronous_commit = off`, async () => {
     const noted = await from.query<{ table_name: string; notes: number }>(
       `select table_name, count(*)::float8 as notes from tenancy.notes where tenant_id = $1 group by 1`,
       [source.tenant],
     )
     const touched = tables.filter((t) => noted.some((n) => n.table_name === t.name))
     const notes = noted.reduce((sum, n) => sum + n.notes, 0)
+    const forget = () => notes > 0 && from.query('delete from tenancy.notes where tenant_id = $1', [source.tenant])
     const considerate = await isConsiderate(target)
     const waiting = considerate && (await hasWaitingRoom(to, target))
     let rows = 0
     if (touched.length > 0 || waiting) {
       await to.transaction(beginWrite(target), async () => {
         rows = await bringNoted(source, target, touched)
-        if (waiting) await pour(to, target, tables, touched)
-        else if (considerate) await merge(to, target, tables, touched, (t, keys) => bring(from, source, to, t, keys))
-        else await putIn(to, target, touched)
-        await to.script(`insert into ${DIRTY} select table_name, key from ${KEYS}`)
+        const put = async () => {
+          if (!considerate) return putIn(to, target, touched)
+          await to.script(REMEMBER_DIRTY)
+          if (waiting) await pour(to, target, tables, touched)
+          else await merge(to, target, tables, touched, (t, keys) => bring(from, source, to, t, keys))
+        }
+        await Promise.all([put(), forget()])
       })
-    }
+    } else await forget()
     await atSnapshot?.()
-    if (notes > 0) await from.query('delete from tenancy.notes where tenant_id = $1', [source.tenant])
     return { notes, rows, tookMs: performance.now() - started }
   })
 }
@@ -101,7 +107,7 @@ async function bringRows(from: MoverClient, source: Side, to: MoverClient, table
 
 /** All deletes before all inserts, and one table after the other: the order is nobody's concern where nothing acts. */
 async function putIn(to: MoverClient, target: Side, touched: readonly RoomTable[]): Promise<void> {
-  await to.script(`${AS_MOVER};
+  await to.script(`${REMEMBER_DIRTY}; ${AS_MOVER};
     ${touched
       .map(
         (t) => `delete from ${target.table(t.name)} d using (

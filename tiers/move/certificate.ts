@@ -30,7 +30,7 @@ export interface MoveCertificate {
   readonly rows: number
   /** Counts and hashes of every table on both sides, under one snapshot. */
   readonly tables: readonly TableProof[]
-  /** Rows that changed after it, compared again while the source was fenced; null where a cut-over went before. */
+  /** Rows that changed just before the source was fenced, compared while it was; null where a cut-over went before. */
   readonly comparedUnderFence: number | null
   readonly emptied: Placement
   /** After the emptying, each place by name. */

@@ -59,7 +59,7 @@ export const MOVE_SETTINGS: MoveSettings = {
   watchMs: 24 * 3_600_000,
   watchPassMs: 1_000,
   quarantineMs: 3_000,
-  unpacedMs: 500,
+  unpacedMs: 200,
   chunkBytes: 8 * 1024 * 1024,
   rowsPerSecondMax: null,
 }

@@ -11,7 +11,7 @@ import { continueSequences } from './sequences.ts'
 import { next } from './states.ts'
 import { Overtaken } from './store.ts'
 import type { Home } from './types.ts'
-import { Differs, verifyDirty } from './verify.ts'
+import { Differs, forgetDirty, verifyDirty } from './verify.ts'
 
 export interface CutOver {
   readonly flow: Flow
@@ -23,10 +23,11 @@ export interface CutOver {
 }
 
 /**
- * One attempt at the cut-over. Each step is committed before the next: the source is fenced; the last changes, the
- * sequences and what has changed since the verification are brought over and compared; the target is opened at an epoch
- * that was never used; the directory is flipped. Up to the flip the attempt can be called off, by a compare-and-set on the
- * same state, and the source opened again: then no request has failed, and none has been served by the target.
+ * One attempt at the cut-over. What can be brought over and compared while the tenant is served is; then each step is
+ * committed before the next: the source is fenced; the last changes, the sequences and what has changed since it was
+ * compared are brought over and compared; the target is opened at an epoch that was never used; the directory is flipped.
+ * Up to the flip the attempt can be called off, by a compare-and-set on the same state, and the source opened again: then
+ * no request has failed, and none has been served by the target.
  */
 export async function cutOver(ctx: MoveContext, { flow, home, capture, end }: CutOver): Promise<Outcome> {
   const { move, settings, lease } = ctx
@@ -43,18 +44,26 @@ export async function cutOver(ctx: MoveContext, { flow, home, capture, end }: Cu
   const deadlineMs = await deadlineOf(ctx, flow)
   await sleep(settings.headingMs)
   await ctx.hook('before_fence')
-  const started = performance.now()
+  let started = performance.now()
   const elapsed = () => performance.now() - started
   let compared: number | null = null
   try {
+    // While nobody waits: the pause is left with what comes in from here on.
+    const tables = await ctx.tables()
+    const compare = () => verifyDirty(flow.source, flow.target, tables, settings.dirtyMax)
+    await applyPass(flow.source, flow.target, tables, async () => {
+      if (await compare()) await forgetDirty(flow.target)
+    })
+    started = performance.now()
     await within(deadlineMs, async () => {
       await changeFence(flow.source, { state: 'fenced', capture: false, heard: epoch }, settings.drainMs)
       await ctx.hook('fenced')
-      await applyPass(flow.source, flow.target, await ctx.tables())
+      await applyPass(flow.source, flow.target, tables, async () => {
+        compared = await compare()
+      })
+      if (compared === null) throw new Late('too much changed since the verification')
       await ctx.hook('drained')
       await continueSequences(flow.source, flow.target, await ctx.sequences())
-      compared = await verifyDirty(flow.source, flow.target, await ctx.tables(), settings.dirtyMax)
-      if (compared === null) throw new Late('too much changed since the verification')
       await ctx.hook('compared')
       await tighten(flow.target)
       await ctx.hook('tightened')

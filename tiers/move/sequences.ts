@@ -13,12 +13,12 @@ import { beginBooks, type Side } from './side.ts'
 export async function continueSequences(source: Side, target: Side, sequences: readonly RoomSequence[]): Promise<void> {
   if (sequences.length === 0) return
   const [from, to] = await Promise.all([source.client(), target.client()])
-  const values = await valuesOf(from, source, sequences)
-  const there = await valuesOf(to, target, sequences)
+  const [values, there] = await Promise.all([valuesOf(from, source, sequences), valuesOf(to, target, sequences)])
   const behind = sequences.filter((s) => isBehind(values.get(s.name)!, there.get(s.name)!))
   if (behind.length === 0) return
   const isShared = target.placement.isolation === 'shared'
-  await to.atomically(`${beginBooks(target)} set local role ${OWNER};
+  // Not waited for on its own: the room is opened at the same server, later and durably.
+  await to.atomically(`${beginBooks(target)} set local role ${OWNER}; set local synchronous_commit = off;
     ${behind
       .map(({ name, cache }) => {
         const sequence = target.table(name)

@@ -64,9 +64,10 @@ export async function verifyAll(
 }
 
 /**
- * Compares only what was applied since the last whole verification. The source is fenced, so both sides stand still.
+ * Compares only what was applied since it was last compared. To be called while the snapshot of a pass is open at the source
+ * and committed at the target.
  *
- * @returns how many rows were compared; null where they are too many for a pause
+ * @returns how many rows were compared; null where they are more than may be
  * @throws Differs; and an Error where the connection of the whole verification is gone, which has to be repeated then
  */
 export async function verifyDirty(
@@ -77,35 +78,31 @@ export async function verifyDirty(
 ): Promise<number | null> {
   const [from, to] = await Promise.all([source.client(), target.client()])
   if (!verified.has(to)) throw new Error('the connection that knew what to compare is gone: all is verified once more')
-  const dirty = await to.query<{ table_name: string; keys: unknown[]; count: number }>(
-    `select table_name, jsonb_agg(key) as keys, count(*)::float8 as count
-     from (select distinct table_name, key from ${DIRTY}) d group by 1`,
-  )
-  const count = dirty.reduce((sum, d) => sum + d.count, 0)
-  if (count > rowsMax) return null
-  if (count === 0) return 0
-  const differences: string[] = []
-  const some = dirty.flatMap(({ table_name, keys }) => {
-    const table = tables.find((t) => t.name === table_name)
-    return table === undefined ? [] : [{ table, keys: JSON.stringify(keys) }]
+  return to.transaction(beginRead(target), async () => {
+    const dirty = await to.query<{ table_name: string; keys: unknown[]; count: number }>(
+      `select table_name, jsonb_agg(key) as keys, count(*)::float8 as count
+       from (select distinct table_name, key from ${DIRTY}) d group by 1`,
+    )
+    const count = dirty.reduce((sum, d) => sum + d.count, 0)
+    if (count > rowsMax) return null
+    const differences: string[] = []
+    for (const { table_name, keys } of dirty) {
+      const table = tables.find((t) => t.name === table_name)
+      if (table === undefined) continue
+      const text = JSON.stringify(keys)
+      const [here, there] = await Promise.all([
+        hashOfKeys(from, source, table, text),
+        hashOfKeys(to, target, table, text),
+      ])
+      if (here.rows !== there.rows || here.hash !== there.hash)
+        differences.push(`${table.name}: changed while it was moved`)
+    }
+    if (differences.length > 0) throw new Differs(differences)
+    return count
   })
-  await from.transaction(beginRead(source), () =>
-    to.transaction(beginRead(target), async () => {
-      for (const { table, keys } of some) {
-        const [here, there] = await Promise.all([
-          hashOfKeys(from, source, table, keys),
-          hashOfKeys(to, target, table, keys),
-        ])
-        if (here.rows !== there.rows || here.hash !== there.hash)
-          differences.push(`${table.name}: changed while it was moved`)
-      }
-    }),
-  )
-  if (differences.length > 0) throw new Differs(differences)
-  return count
 }
 
-/** To be called when a whole verification has held: from here on what is applied is dirty. */
+/** To be called when a verification has held: from here on what is applied is dirty. */
 export async function forgetDirty(target: Side): Promise<void> {
   const client = await target.client()
   await client.query(`truncate ${DIRTY}`)

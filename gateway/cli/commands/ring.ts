@@ -1,7 +1,6 @@
 import { pipeline } from 'node:stream/promises'
 import { Command } from 'commander'
 import { environment } from '../../../config/environment.ts'
-import { resolveKeyRing } from '../../../config/index.ts'
 import { rotateFiles, type SealedFile, sealedFiles } from '../../../tiers/ring/files.ts'
 import { type KeyRing, keyRing } from '../../../tiers/ring/key-ring.ts'
 import { sealing, unsealing } from '../../../tiers/ring/sealed.ts'
@@ -82,5 +81,6 @@ function regional(parent: Command, name: string): Command {
 
 async function ringOf({ region, config }: RingOptions): Promise<KeyRing> {
   const { loadConfig } = await import('../../product.ts')
+  const { resolveKeyRing } = await import('../../../config/index.ts')
   return keyRing(region, resolveKeyRing(await loadConfig(config ?? null), region, environment()))
 }

@@ -56,3 +56,21 @@ test('only the configuration reads the environment', () => {
     .map((file) => relative(ROOT, file))
   expect(readers.filter((f) => !f.startsWith('config/'))).toEqual([])
 })
+
+/** What is loaded with a file: of our own, and the packages. What it imports when it is needed does not count. */
+function loadedWith(file: string, found = new Set<string>()): Set<string> {
+  if (found.has(file)) return found
+  found.add(file)
+  const text = readFileSync(file, 'utf8')
+  for (const [, specifier] of text.matchAll(/^(?:import (?!type )|export .*from |\} from )[^;\n]*?'([^']+)'/gm)) {
+    if (specifier!.startsWith('.')) loadedWith(resolve(dirname(file), specifier!), found)
+    else if (!specifier!.startsWith('node:')) found.add(specifier!)
+  }
+  return found
+}
+
+test('the command line loads no more than it needs to understand what is asked for', () => {
+  const loaded = [...loadedWith(join(ROOT, 'gateway/cli/main.ts'))]
+  expect(loaded.length).toBeGreaterThan(40)
+  expect(loaded.filter((f) => !f.startsWith('/'))).toEqual(['commander'])
+})

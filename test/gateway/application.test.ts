@@ -207,18 +207,16 @@ describe.each(SLUGS)('for %s', (slug) => {
 
   test('a statement that takes longer than the tier allows is 504, in an endpoint and in the data API', async () => {
     const startedAt = performance.now()
-    for (const path of ['/v1/sleep/30', '/v1/sleep-in-transaction']) {
-      const answer = await ask(path)
-      expect([path, answer.status, answer.json.code]).toEqual([path, 504, 'statement_timeout'])
-    }
     await asOwner(slug, (sql, room) =>
       sql.begin(async (tx) => {
         await tx.unsafe(`lock table ${room}.tags in access exclusive mode`)
-        const answer = await ask('/rest/v1/tags')
-        expect([answer.status, answer.json.code]).toEqual([504, 'statement_timeout'])
+        const paths = ['/v1/sleep/30', '/v1/sleep-in-transaction', '/rest/v1/tags']
+        const answers = await Promise.all(paths.map((path) => ask(path)))
+        const expected = paths.map((path) => [path, 504, 'statement_timeout'])
+        expect(answers.map(({ status, json }, n) => [paths[n], status, json.code])).toEqual(expected)
       }),
     )
-    expect(performance.now() - startedAt).toBeLessThan((STATEMENT_TIMEOUT_MS * 3 + 2_500) * BUSY)
+    expect(performance.now() - startedAt).toBeLessThan((STATEMENT_TIMEOUT_MS + 2_500) * BUSY)
     expect((await ask('/v1/sleep/0')).status).toBe(200)
   })
 

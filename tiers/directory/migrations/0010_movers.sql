@@ -9,7 +9,7 @@ create table mover_roles (
 -- Of whoever asks: null for the control plane, which is not held to anything here; otherwise the region that its moves lead to,
 -- or an empty text where it has none. By the session's user, so that it is the same inside of what runs with more rights.
 create function mover_region() returns text language sql stable security definer set search_path = pg_catalog, public, pg_temp as $$
-  select case when pg_has_role(session_user, relowner, 'usage') then null
+  select case when pg_has_role(session_user, relowner, 'member') then null
     else coalesce((select region from mover_roles where role = session_user), '') end
   from pg_class where oid = 'moves'::regclass
 $$;

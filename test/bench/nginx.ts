@@ -25,10 +25,10 @@ function configOf(folder: string, port: number, upstream: string): string {
 daemon off; master_process off; pid ${folder}/pid; error_log stderr;
 events { worker_connections 512; }
 http {
-  access_log off;
+  access_log off; keepalive_requests 1000000000;
   client_body_temp_path ${folder}/body; proxy_temp_path ${folder}/proxy; fastcgi_temp_path ${folder}/fastcgi;
   uwsgi_temp_path ${folder}/uwsgi; scgi_temp_path ${folder}/scgi;
-  upstream home { server ${upstream}; keepalive 64; }
+  upstream home { server ${upstream}; keepalive 64; keepalive_requests 1000000000; }
   server {
     listen 127.0.0.1:${port};
     location / { proxy_pass http://home; proxy_http_version 1.1; proxy_set_header Connection ""; }

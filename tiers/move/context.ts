@@ -48,7 +48,7 @@ export const MOVE_SETTINGS: MoveSettings = {
   leaseMs: 4_000,
   silentMs: 5_000,
   drainMs: 250,
-  headingMs: 60,
+  headingMs: 150,
   deadlineMs: 500,
   deadlineMaxMs: 8_000,
   attemptsMax: 60,

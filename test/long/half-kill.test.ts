@@ -19,7 +19,7 @@ let turn = 0
 const next = () => ROUND[turn++ % 3]!
 
 // The death of the half that runs the move is a mover's, which move-kill.test.ts goes through from point to point.
-test.each(['room_made', 'loaded', 'opened'])(
+test.each(['room_made', 'loaded', 'opened', 'flipped'])(
   'the half that runs it, killed at %s of a move',
   async (point) => {
     await killHalfAndResume(world, 'acme', { who: 'runs', point, tier: next() })

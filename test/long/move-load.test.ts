@@ -2,10 +2,10 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { migrateRoom } from '../../tiers/migrate/migrate-room.ts'
 import type { MoveContext } from '../../tiers/move/context.ts'
 import type { Placement } from '../../tiers/types.ts'
+import { dump, fillOdd, ODD_MIGRATIONS, runIn } from '../move/support/odd-rows.ts'
+import { shapeOf } from '../move/support/shape.ts'
+import { QUICK, startTwoClusters, TIER_OF } from '../move/support/two-clusters.ts'
 import type { TestSystem } from '../support/system.ts'
-import { dump, fillOdd, ODD_MIGRATIONS, runIn } from './support/odd-rows.ts'
-import { shapeOf } from './support/shape.ts'
-import { QUICK, startTwoClusters, TIER_OF } from './support/two-clusters.ts'
 
 /** Three blocks: many chunks of few rows. */
 const CHUNK_BYTES = 3 * 8192

@@ -52,9 +52,10 @@ export async function applyPass(
         rows = await bringNoted(source, target, touched)
         const put = async () => {
           if (!considerate) return putIn(to, target, touched)
-          await to.script(REMEMBER_DIRTY)
           if (waiting) await pour(to, target, tables, touched)
           else await merge(to, target, tables, touched, (t, keys) => bring(from, source, to, t, keys))
+          // Not before: merging finds more keys, of rows that the pool's foreign keys have changed.
+          await to.script(REMEMBER_DIRTY)
         }
         await Promise.all([put(), forget()])
       })

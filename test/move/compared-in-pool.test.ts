@@ -1,0 +1,50 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { withAdmin } from '../../tiers/pg/admin.ts'
+import type { TestSystem } from '../support/system.ts'
+import { startTwoClusters } from './support/two-clusters.ts'
+
+/** Of a mover that may silence nothing: foreign keys act in the pool while its rows come in. */
+let system: TestSystem
+beforeAll(async () => {
+  const moveSettings = { deadlineMs: 30_000 }
+  system = await startTwoClusters([{ slug: 'hooli', tier: 'pro', region: 'us' }], {
+    adminRole: 'managed',
+    moveSettings,
+  })
+})
+afterAll(() => system?.close())
+
+test('a row that a foreign key has taken away and the mover brought again is compared before the flip', async () => {
+  const { moves } = system.control
+  const session = (await system.openTenants('us')).session('hooli')
+  const run = async (text: string) => (await session.execute({ text, params: [] })).rows
+  await run(`insert into customers (name, email) values ('c', 'c@example.com')`)
+  await run(`insert into tickets (customer_id, subject, body) select id, 's', 'b' from customers`)
+  await run(`insert into tags (name) values ('a'), ('b')`)
+  await run(`insert into ticket_tags (ticket_id, tag_id) select t.id, g.id from tickets t, tags g`)
+  let isChanged = false
+  const spoilt: unknown[] = []
+  const runner = moves.run(async (point, { target, move }) => {
+    if (point === 'applied' && !isChanged) {
+      isChanged = true
+      // A unique key is exchanged, so both tags go from the pool before they come again; and with them what leans on them.
+      await run(`update tags set name = 'c' where name = 'a'`)
+      await run(`update tags set name = 'a' where name = 'b'`)
+      await run(`update tags set name = 'b' where name = 'c'`)
+    }
+    if (point !== 'before_fence') return
+    const { url } = system.servers.get('us')!.server
+    const rows = await withAdmin(url(), target.placement.database, {}, (sql) =>
+      sql.unsafe('delete from app.ticket_tags where tenant_id = $1 returning tag_id', [move.tenantId]),
+    )
+    spoilt.push(...rows)
+  })
+  const { id } = await moves.start({ tenant: 'hooli', tier: 'free', by: 'test' })
+  const { state, reason } = await moves.reached(id, 'watching')
+  expect(spoilt).toHaveLength(2)
+  expect({ state, reason }).toEqual({
+    state: 'aborted',
+    reason: expect.stringMatching(/differs from the source: ticket_tags/),
+  })
+  await runner.close()
+}, 60_000)

@@ -4,10 +4,10 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { moveStore } from '../../tiers/move/store.ts'
 import type { Home, Move } from '../../tiers/move/types.ts'
 import type { TenantId } from '../../tiers/types.ts'
+import { QUICK } from '../move/support/two-clusters.ts'
 import { BUSY } from '../support/busy.ts'
 import { startTestSystem, type TestSystem } from '../support/system.ts'
 import { waitUntil } from '../support/wait.ts'
-import { QUICK } from './support/two-clusters.ts'
 
 const HUNG_MS = 10_000 * BUSY
 const SLUGS = ['acme', 'hooli', 'initech', 'umbrella', 'globex'] as const

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Move } from '../../tiers/move/types.ts'
+import { expectNothingLeft, openFences } from '../move/support/left.ts'
+import { expectNothingLost, startLoad } from '../move/support/load.ts'
+import { QUICK, startTwoClusters } from '../move/support/two-clusters.ts'
 import { BUSY } from '../support/busy.ts'
 import type { TestSystem } from '../support/system.ts'
 import { waitUntil } from '../support/wait.ts'
-import { expectNothingLeft, openFences } from './support/left.ts'
-import { expectNothingLost, startLoad } from './support/load.ts'
-import { QUICK, startTwoClusters } from './support/two-clusters.ts'
 
 const ATTEMPTS = 3
 

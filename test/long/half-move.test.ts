@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Placement } from '../../tiers/types.ts'
+import { startTwoHalves, type TwoHalves } from '../half/world.ts'
 import { fingerprint } from '../move/support/fingerprint.ts'
 import { expectNothingLeft, openFences } from '../move/support/left.ts'
 import { expectNothingLost, startLoad } from '../move/support/load.ts'
 import { waitUntil } from '../support/wait.ts'
-import { startTwoHalves, type TwoHalves } from './world.ts'
 
 let world: TwoHalves
 beforeAll(async () => {

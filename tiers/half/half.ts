@@ -158,7 +158,17 @@ export async function startHalf(options: HalfOptions): Promise<Half> {
       if (moveThatAllows(moves, peer, here, request) === null) channel.destroy()
     }
   }
-  const timer = setInterval(() => void look().catch(() => {}), LOOK_MS)
+  let isLooking = false
+  const timer = setInterval(() => {
+    // A control database that says nothing would be asked more and more.
+    if (isLooking) return
+    isLooking = true
+    void look()
+      .catch(() => {})
+      .finally(() => {
+        isLooking = false
+      })
+  }, LOOK_MS)
 
   return {
     port: listener.port,

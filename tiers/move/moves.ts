@@ -16,6 +16,7 @@ import type { RoomMaker } from '../rooms/maker.ts'
 import type { TenantId } from '../types.ts'
 import { type StoredCertificate, signedIfUnsigned } from './certificate.ts'
 import { MOVE_SETTINGS, type MoveHook, type MoveSettings } from './context.ts'
+import { followMoves } from './follow.ts'
 import { createGauges, openGauge } from './gauge.ts'
 import type { Destination, MovePlan } from './plan.ts'
 import { createPlanner, isWatched } from './planner.ts'
@@ -24,7 +25,7 @@ import { openProbe } from './probe.ts'
 import { regionCache } from './region-cache.ts'
 import { isAnswered, statesFor } from './requests.ts'
 import { type MoveRunner, startRunner } from './runner.ts'
-import { isFinal, type MoveState } from './states.ts'
+import type { MoveState } from './states.ts'
 import { type MoveFilter, type MoveStore, moveStore } from './store.ts'
 import type { Move, MoveRequest } from './types.ts'
 import { createVigil } from './vigil.ts'
@@ -97,7 +98,6 @@ export interface MovesOptions {
 
 const AT_ONCE = 8
 const POLL_MS = 500
-const FOLLOW_MS = 250
 /** How long a new move waits for the one before to have left nothing. */
 const COMPLETE_MS = 60_000
 /** Of what gateways wait for a tenant that is being moved, what one attempt may take. */
@@ -160,21 +160,7 @@ export function createMoves(options: MovesOptions): Moves {
       // It went on meanwhile: whether there is still something to ask for depends on where to.
     }
   }
-  const events = async function* (id: string, signal?: AbortSignal) {
-    let last = ''
-    for (;;) {
-      const move = await get(id)
-      const seen = JSON.stringify([move.state, move.progress, move.reason, move.attempts])
-      if (seen !== last) yield move
-      last = seen
-      if (isFinal(move.state) || signal?.aborted) return
-      await nextChange(changes, id, FOLLOW_MS)
-    }
-  }
-  const reached = async (id: string, ...states: MoveState[]) => {
-    for await (const move of events(id)) if (states.includes(move.state) || isFinal(move.state)) return move
-    return get(id)
-  }
+  const { events, reached } = followMoves(get, changes)
 
   const completeFirst = async (before: Move, by: By | string) => {
     if (before.state === 'watching') await ask(before.id, 'complete', by)
@@ -299,6 +285,7 @@ export function createMoves(options: MovesOptions): Moves {
 }
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
 /** Changes the moves' table and writes what the audit log says of it, in one transaction. */
 async function recorded<T extends Move | null>(
   sql: postgres.Sql,
@@ -327,17 +314,4 @@ function clusterNamed(config: Config, name: string): ClusterConfig {
     if (cluster !== undefined) return cluster
   }
   throw new InnkeeperError('invalid_config', `The configuration has no cluster "${name}"`)
-}
-
-/** Another process may work on the move: then nothing is heard, and the time has to do. */
-function nextChange(changes: EventEmitter, id: string, ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    const end = () => {
-      clearTimeout(timer)
-      changes.off(id, end)
-      resolve()
-    }
-    const timer = setTimeout(end, ms)
-    changes.on(id, end)
-  })
 }

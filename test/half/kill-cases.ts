@@ -1,7 +1,7 @@
 import { expect } from 'vitest'
 import type { MoveState } from '../../tiers/move/states.ts'
 import { expectNothingLeft, openFences } from '../move/support/left.ts'
-import { expectNothingLost, startLoad } from '../move/support/load.ts'
+import { expectNothingLost, forgetLoads, GENTLE, startLoad } from '../move/support/load.ts'
 import type { HalfRegion } from './support.ts'
 import type { TwoHalves } from './world.ts'
 
@@ -31,7 +31,8 @@ export async function killHalfAndResume(
   const to: HalfRegion = region === 'us' ? 'eu' : 'us'
   const killed = who === 'runs' ? to : (region as HalfRegion)
   const tenants = await system.openTenants()
-  const load = await startLoad(tenants, slug, 1)
+  await forgetLoads(tenants, slug)
+  const load = await startLoad(tenants, slug, 1, GENTLE)
   const at = async (id: string, ...states: MoveState[]) => {
     const move = await moves.reached(id, ...states)
     expect(states, `${move.state}: ${move.reason} ${world.halves[to].log()}`).toContain(move.state)

@@ -290,7 +290,7 @@ describe('a session', () => {
     channel.mode = 'cut'
     const link = openLink(
       { url: 'postgres://nobody@nowhere.invalid/x', reach: fromEu().reach('us-1', null) },
-      { applicationName: 'innkeeper-test', max: 1, backoffS: 0.05, database: 'postgres' },
+      { applicationName: 'innkeeper-test', max: 1, database: 'postgres' },
     )
     for (let n = 0; n < 3; n++) await expect(link.sql`select 1`).rejects.toMatchObject({ code: 'region_unavailable' })
     channel.mode = 'pass'

@@ -1,8 +1,5 @@
 import { within } from './within.ts'
 
-/** How soon a lost connection is tried again, in seconds: steadily, so that the end of a long outage is noticed as soon as that of a short one. */
-export const RECONNECT_S = 0.5
-
 /** How many may wait for a database that is out of reach. */
 const WAITING_MAX = 8
 

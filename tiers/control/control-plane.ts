@@ -1,6 +1,5 @@
 import type { ClusterConfig, Config } from '../../config/index.ts'
 import { type AuditLog, auditLog } from '../audit/log.ts'
-import { RECONNECT_S } from '../cache/reach.ts'
 import { installDirectory } from '../directory/install.ts'
 import type { MoverLogin } from '../directory/movers.ts'
 import { InnkeeperError } from '../errors.ts'
@@ -78,10 +77,9 @@ export interface ControlPlane extends Onboarding, TenantChanges, ResidencyContro
 export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
   const { config, migrationsFolder } = options
   const server = { url: config.controlUrl, ...config.controlTls }
-  const link = (max: number, reserves = false) =>
-    openLink(server, { applicationName: 'innkeeper-control', max, backoffS: RECONNECT_S, isWatching: true, reserves })
+  const link = (max: number) => openLink(server, { applicationName: 'innkeeper-control', max, isWatching: true })
   const directory = link(10)
-  const locks = link(16, true)
+  const locks = link(16)
   const store = tenantStore(directory.sql, locks.sql)
   // Of its own: the store's client writes and reads values in another way.
   const records = link(4)

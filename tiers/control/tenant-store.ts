@@ -5,6 +5,7 @@ import { type AuditEntry, type By, entryText, type Note } from '../audit/entry.t
 import { domains, placements, tenants } from '../directory/schema.ts'
 import { tenantFrom } from '../directory/tenant-row.ts'
 import { InnkeeperError } from '../errors.ts'
+import { holding } from '../pg/begin.ts'
 import {
   type AwayPolicy,
   type Isolation,
@@ -157,15 +158,8 @@ export function tenantStore(client: postgres.Sql, locks: postgres.Sql): TenantSt
     async removePlacement(id) {
       await db.delete(placements).where(eq(placements.tenantId, id))
     },
-    async exclusively(id, work) {
-      const connection = await locks.reserve()
-      try {
-        await connection`select pg_advisory_lock(1229868624, hashtext(${id}))`
-        return await work()
-      } finally {
-        await connection`select pg_advisory_unlock(1229868624, hashtext(${id}))`.finally(() => connection.release())
-      }
-    },
+    exclusively: (id, work) =>
+      holding(locks, (tx) => tx`select pg_advisory_xact_lock(1229868624, hashtext(${id}))`, work),
   }
 }
 

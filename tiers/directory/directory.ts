@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis'
 import type { Config } from '../../config/index.ts'
 import { startFeed } from '../cache/feed.ts'
 import { LoadingCache, type Versioned } from '../cache/loading-cache.ts'
-import { createReach, RECONNECT_S } from '../cache/reach.ts'
+import { createReach } from '../cache/reach.ts'
 import { redisLayer, type SharedCache } from '../cache/redis-layer.ts'
 import { InnkeeperError } from '../errors.ts'
 import { openLink } from '../pg/link.ts'
@@ -41,7 +41,6 @@ export function openDirectory({
       applicationName: 'innkeeper-directory',
       max: 4,
       connectTimeoutMs: 2_000,
-      backoffS: RECONNECT_S,
       isWatching: true,
     },
   )

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto'
 import type { ClusterConfig, Config } from '../../config/index.ts'
 import { startFeed } from '../cache/feed.ts'
 import { LoadingCache } from '../cache/loading-cache.ts'
-import { createReach, RECONNECT_S } from '../cache/reach.ts'
+import { createReach } from '../cache/reach.ts'
 import { InnkeeperError } from '../errors.ts'
 import { openLink } from '../pg/link.ts'
 import { REGION_DATABASE } from '../rooms/naming.ts'
@@ -37,7 +37,6 @@ export function openKeyVerifier(config: Config, cluster: ClusterConfig): KeyVeri
     database: REGION_DATABASE,
     max: 3,
     connectTimeoutMs: 2_000,
-    backoffS: RECONNECT_S,
     isWatching: true,
   })
   const { sql } = link

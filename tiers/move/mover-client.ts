@@ -21,6 +21,10 @@ export interface MoverClientOptions extends PostgresServer {
   readonly database: string
   /** By which a takeover finds what its predecessor left running. */
   readonly applicationName: string
+  /** How long connecting to a host may take, in milliseconds; 10,000 where left out. */
+  readonly connectMs?: number
+  /** Gives up one attempt to connect, where it aborts meanwhile: whom it waits for is out of reach. */
+  readonly signal?: () => AbortSignal
 }
 
 /**
@@ -47,7 +51,7 @@ export interface MoverClient {
 export async function openMoverClient(options: MoverClientOptions): Promise<MoverClient> {
   const primary = options.primary ?? createPrimary({ server: options, waitMs: PRIMARY_WAIT_MS })
   const raw = await primary.open((server) => connected(server.url(options.database), options))
-  const cut = () => (raw as unknown as { connection: { stream: Socket } }).connection.stream.destroy()
+  const cut = () => socketOf(raw).destroy()
   raw.once('end', () => primary.doubt())
   raw.on('notice', (notice) => {
     // Committed here and not at the standby, since somebody cancelled the wait: nothing may be built on it.
@@ -95,22 +99,28 @@ export async function openMoverClient(options: MoverClientOptions): Promise<Move
 
 const CONNECT_MS = 10_000
 
+const socketOf = (raw: pg.Client) => (raw as unknown as { connection: { stream: Socket } }).connection.stream
+
 async function connected(connectionString: string, options: MoverClientOptions): Promise<pg.Client> {
+  const { connectMs = CONNECT_MS } = options
+  const signal = options.signal?.()
   // What it refuses or cannot do it says itself.
   const reached = options.reach === undefined ? null : await options.reach(options.database)
   const raw = new pg.Client({
     connectionString,
     ...(reached === null ? {} : { stream: () => asDialled(reached) }),
-    connectionTimeoutMillis: CONNECT_MS,
+    connectionTimeoutMillis: connectMs,
     keepAlive: true,
     application_name: options.applicationName,
     ssl: sslFor(options),
   })
   // Whoever uses the connection gets the same error from its statement.
   raw.on('error', () => {})
+  const giveUp = () => socketOf(raw).destroy(new Error('the server does not answer'))
+  signal?.addEventListener('abort', giveUp, { once: true })
   try {
     await raw.connect()
-    await within(raw.query(SESSION), CONNECT_MS)
+    await within(raw.query(SESSION), connectMs)
     return raw
   } catch (cause) {
     raw.end().catch(() => {})
@@ -118,5 +128,7 @@ async function connected(connectionString: string, options: MoverClientOptions):
       cause,
       retryAfterMs: 1_000,
     })
+  } finally {
+    signal?.removeEventListener('abort', giveUp)
   }
 }

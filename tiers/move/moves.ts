@@ -111,7 +111,7 @@ export function createMoves(options: MovesOptions): Moves {
   const server = { url: config.controlUrl, ...config.controlTls }
   const link = openLink(server, { applicationName: 'innkeeper-moves', max: 6, isWatching: true })
   const { sql } = link
-  const turns = openLink(server, { applicationName: 'innkeeper-moves', max: 2, isWatching: true, reserves: true })
+  const turns = openLink(server, { applicationName: 'innkeeper-moves', max: 2, isWatching: true })
   const deadlineMaxMs = Math.round(config.pools.movingWaitMs * PART_OF_WAIT)
   const settings = { ...MOVE_SETTINGS, deadlineMaxMs, ...options.settings }
   const store = moveStore(sql)

@@ -89,6 +89,7 @@ export async function runMove(deps: RunDeps, claimed: Move, lease: Lease, pulse:
       move: move.id,
       tenant: move.tenantId,
       generation: lease.generation * NUMBERS + turn,
+      connectMs: 2 * settings.silentMs,
     })
   const contextOf = (): MoveContext => {
     const [source, target] = [side(move.from.placement), side(move.to.placement)]

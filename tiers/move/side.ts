@@ -32,6 +32,8 @@ export interface SideOptions {
   readonly move: string
   readonly tenant: TenantId
   readonly generation: number
+  /** How long connecting may take, in milliseconds. */
+  readonly connectMs?: number
 }
 
 const noop = () => {}
@@ -41,7 +43,7 @@ export function applicationNameOf(move: string, generation: number): string {
   return `innkeeper-move-${move}-${generation}`
 }
 
-export function openSide({ placement, cluster, move, tenant, generation }: SideOptions): Side {
+export function openSide({ placement, cluster, move, tenant, generation, connectMs }: SideOptions): Side {
   const open = new Set<Promise<MoverClient>>()
   let first: Promise<MoverClient> | null = null
   const server = adminServerOf(cluster)
@@ -51,7 +53,10 @@ export function openSide({ placement, cluster, move, tenant, generation }: SideO
     // What runs on the one before would wait for a server that is gone. The attempt fails, and the next one goes to this.
     onChange: () => cut(),
   })
+  let connecting = new AbortController()
   const cut = () => {
+    connecting.abort()
+    connecting = new AbortController()
     for (const opening of open) opening.then((client) => client.cut(), noop)
   }
   let silence: Promise<boolean> | null = null
@@ -61,6 +66,8 @@ export function openSide({ placement, cluster, move, tenant, generation }: SideO
       primary,
       database: placement.database,
       applicationName: applicationNameOf(move, generation),
+      signal: () => connecting.signal,
+      ...(connectMs === undefined ? {} : { connectMs }),
     })
     open.add(opening)
     return opening
@@ -87,6 +94,7 @@ export function openSide({ placement, cluster, move, tenant, generation }: SideO
       primary.close()
       first = null
       silence = null
+      connecting.abort()
       for (const opening of open) {
         open.delete(opening)
         await opening.then(

@@ -1,5 +1,6 @@
 import type postgres from 'postgres'
 import { InnkeeperError } from '../errors.ts'
+import { holding } from '../pg/begin.ts'
 import { MIGRATION_LOCK, type MoveStore } from './store.ts'
 import type { Move } from './types.ts'
 
@@ -11,7 +12,7 @@ export interface WithoutMoves {
 }
 
 /**
- * Runs work while no move begins, and only where none is open. The lock is a connection's own: it ends with the process
+ * Runs work while no move begins, and only where none is open. The lock is a transaction's own: it ends with the process
  * that holds it.
  *
  * @param work is given the moves that were completed for it
@@ -23,23 +24,15 @@ export async function withoutMoves<T>(
   { completeBy, complete }: WithoutMoves,
   work: (completed: readonly string[]) => Promise<T>,
 ): Promise<T> {
-  const connection = await sql.reserve()
-  try {
-    await takeTurn(connection)
-    try {
-      const open = await store.list({ open: true, limit: OPEN_MAX })
-      const watched = open.filter((m) => m.state === 'watching' || m.state === 'completing')
-      // Nothing is completed for the sake of work that is refused.
-      if (completeBy === null || watched.length < open.length) refuse(open)
-      for (const { id, state } of watched) if (state === 'watching') await complete(id, completeBy!)
-      await ended(store)
-      return await work(watched.map((m) => m.id))
-    } finally {
-      await connection`select pg_advisory_unlock(${MIGRATION_LOCK})`
-    }
-  } finally {
-    connection.release()
-  }
+  return holding(sql, takeTurn, async () => {
+    const open = await store.list({ open: true, limit: OPEN_MAX })
+    const watched = open.filter((m) => m.state === 'watching' || m.state === 'completing')
+    // Nothing is completed for the sake of work that is refused.
+    if (completeBy === null || watched.length < open.length) refuse(open)
+    for (const { id, state } of watched) if (state === 'watching') await complete(id, completeBy!)
+    await ended(store)
+    return work(watched.map((m) => m.id))
+  })
 }
 
 const OPEN_MAX = 1_000
@@ -69,10 +62,10 @@ function refuse(open: readonly Move[]): void {
 const TURN_MS = 10_000
 
 /** The server takes a moment to notice that a process which held the turn was killed. */
-async function takeTurn(connection: postgres.ReservedSql): Promise<void> {
+async function takeTurn(tx: postgres.TransactionSql): Promise<void> {
   const until = performance.now() + TURN_MS
   for (;;) {
-    const [turn] = await connection<{ taken: boolean }[]>`select pg_try_advisory_lock(${MIGRATION_LOCK}) as taken`
+    const [turn] = await tx<{ taken: boolean }[]>`select pg_try_advisory_xact_lock(${MIGRATION_LOCK}) as taken`
     if (turn!.taken) return
     if (performance.now() > until) {
       throw new InnkeeperError('conflict', 'A migration is running', { hint: 'Wait for it to end, then try again.' })

@@ -3,6 +3,7 @@ import { Duplex } from 'node:stream'
 import postgres from 'postgres'
 import { type PostgresHost, parsePostgresUrl } from '../../config/index.ts'
 import { dial } from './dial.ts'
+import { endGently } from './gentle-end.ts'
 import { createPrimary, type Primary } from './primary.ts'
 import { renewable } from './renewable.ts'
 import type { PostgresServer } from './server.ts'
@@ -24,15 +25,15 @@ export interface LinkOptions {
   readonly database?: string | null
   /** Of one attempt at one host; 10,000 where left out. */
   readonly connectTimeoutMs?: number
-  /** Between attempts; the package's own growing pauses where left out. */
-  readonly backoffS?: number
   readonly idleTimeoutS?: number
   /** Watches which host is the primary, as what lives as long as its process has to. */
   readonly isWatching?: boolean
-  /** Connections of it are reserved, which the package does only where it asks for the array types: see {@link ARRAYS}. */
-  readonly reserves?: boolean
 }
 
+/** How soon a lost connection is made anew. */
+const RECONNECT_S = 0.1
+/** And where the last attempt failed: steadily, so that the end of a long outage is noticed as soon as that of a short one. */
+const RETRY_S = 0.5
 /** How long a new connection looks for a primary, where there are several hosts. */
 const LOOK_MS = 5_000
 
@@ -56,12 +57,14 @@ const ARRAYS = Object.fromEntries(
 )
 
 /**
- * Opens a pool on a server. Where there are several hosts, or the link is protected, connecting is done here and not by the
- * package: that takes a replica for a server to write to, gives up at the first host that is silent, and compares a
- * certificate with `localhost` where the host is an address.
+ * Opens a pool on a server. Connecting is done here and not by the package: that takes a replica for a server to write to,
+ * gives up at the first host that is silent, compares a certificate with `localhost` where the host is an address, and is
+ * harmed by connections that end (see {@link endGently}).
+ *
+ * `reserve()` is not to be used on it: what is given back when its connection has ended breaks the pool.
  */
 export function openLink(server: PostgresServer, options: LinkOptions): Link {
-  const { database, max, connectTimeoutMs = 10_000, backoffS, idleTimeoutS, isWatching = false } = options
+  const { database, max, connectTimeoutMs = 10_000, idleTimeoutS, isWatching = false } = options
   const { hosts, target, one } = parsePostgresUrl(server.url)
   const sockets = new Map<Socket, PostgresHost>()
   const leaveOthers = (host: PostgresHost) => {
@@ -84,18 +87,33 @@ export function openLink(server: PostgresServer, options: LinkOptions): Link {
     })
   const { reach } = server
   const reached = reach === undefined ? socket : () => reach(database ?? '')
-  const isPlain = reach === undefined && hosts.length === 1 && (server.tls ?? 'off') === 'off'
+  let isDown = false
+  const gently = async () => {
+    const made = await reached().then(
+      (channel) => {
+        isDown = false
+        return channel
+      },
+      (error: Error) => {
+        isDown = true
+        return failed(error)
+      },
+    )
+    endGently(made)
+    return made
+  }
   const settings = {
     max,
     // Notices of "already exists, skipping" are the normal course of an idempotent installer.
     onnotice: () => {},
     connect_timeout: Math.ceil(connectTimeoutMs / 1000),
-    ...(backoffS === undefined ? {} : { backoff: () => backoffS }),
+    backoff: () => (isDown ? RETRY_S : RECONNECT_S),
     ...(idleTimeoutS === undefined ? {} : { idle_timeout: idleTimeoutS }),
     connection: { application_name: options.applicationName },
-    ...(options.reserves ? {} : { fetch_types: false, types: ARRAYS }),
+    fetch_types: false,
+    types: ARRAYS,
     target_session_attrs: target === 'any' ? undefined : ('primary' as const),
-    ...(isPlain ? {} : { socket: () => reached().catch(failed) }),
+    socket: gently,
   }
   const { sql, renew } = renewable(() => postgres(one(hosts[0], database ?? undefined), settings))
   return { sql, renew, close: (timeoutS) => closeLink(sql, primary, timeoutS) }

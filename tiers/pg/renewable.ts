@@ -1,4 +1,5 @@
 import type postgres from 'postgres'
+import { begin } from './begin.ts'
 
 /** A pool that stays the same for whoever holds it, while its connections are given up all at once. */
 export interface Renewable {
@@ -16,7 +17,8 @@ export function renewable(open: () => postgres.Sql): Renewable {
   const callable = (() => {}) as unknown as postgres.Sql
   const sql = new Proxy(callable, {
     apply: (_target, _this, args) => Reflect.apply(current, undefined, args),
-    get: (_target, key) => Reflect.get(current, key),
+    get: (_target, key) =>
+      key === 'begin' ? (...args: unknown[]) => begin(current, args) : (Reflect.get(current, key) as unknown),
   })
   return {
     sql,

@@ -139,6 +139,9 @@ test('the control database is killed: no request of a known tenant fails on eith
     expect(answer.headers.get('retry-after')).not.toBeNull()
   }
 
+  for (const region of ['us', 'eu'] as const) {
+    await soon('the log', () => gateways[region].logs.some((l) => l.msg === SAID))
+  }
   await control().restart()
   await soon('both gateways to be connected', async () => (await connected('us')) && (await connected('eu')))
   for (const load of after) expect(await load.stop()).toEqual([])

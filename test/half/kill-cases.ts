@@ -1,7 +1,7 @@
 import { expect } from 'vitest'
 import type { MoveState } from '../../tiers/move/states.ts'
 import { expectNothingLeft, openFences } from '../move/support/left.ts'
-import { expectNothingLost, forgetLoads, GENTLE, startLoad } from '../move/support/load.ts'
+import { expectNothingLost, forgetLoads, startLoad } from '../move/support/load.ts'
 import type { HalfRegion } from './support.ts'
 import type { TwoHalves } from './world.ts'
 
@@ -32,7 +32,7 @@ export async function killHalfAndResume(
   const killed = who === 'runs' ? to : (region as HalfRegion)
   const tenants = await system.openTenants()
   await forgetLoads(tenants, slug)
-  const load = await startLoad(tenants, slug, 1, GENTLE)
+  const load = await startLoad(tenants, slug, 1)
   const at = async (id: string, ...states: MoveState[]) => {
     const move = await moves.reached(id, ...states)
     expect(states, `${move.state}: ${move.reason} ${world.halves[to].log()}`).toContain(move.state)

@@ -1,8 +1,11 @@
 import { testWalks } from '../move/support/walks.ts'
 
-// From each model to each, within a model too.
-testWalks([
-  ['shared', 'shared', 'database', 'schema'],
-  ['schema', 'schema', 'shared', 'database'],
-  ['database', 'database', 'schema', 'shared'],
-])
+// From each model to each, within a model too, under as much as the machine has.
+testWalks(
+  [
+    ['shared', 'shared', 'database', 'schema'],
+    ['schema', 'schema', 'shared', 'database'],
+    ['database', 'database', 'schema', 'shared'],
+  ],
+  { pauseMs: 0 },
+)

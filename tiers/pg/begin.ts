@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import type postgres from 'postgres'
 
 /** Nothing waits for it: what holds it is forgotten. */
@@ -19,6 +20,10 @@ export async function begin(sql: postgres.Sql, args: readonly unknown[]): Promis
     try {
       const asked = work(whileOpen(tx, () => isOver))
       return await (Array.isArray(asked) ? Promise.all(asked) : asked)
+    } catch (error) {
+      // A statement may be told of the connection's end in the same breath as the transaction, and before it.
+      await turn()
+      throw error
     } finally {
       if (isOver) await NEVER
     }

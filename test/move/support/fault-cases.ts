@@ -8,7 +8,7 @@ import { BUSY } from '../../support/busy.ts'
 import { waitUntil } from '../../support/wait.ts'
 import type { Fault, FaultLab } from './fault-lab.ts'
 import { expectNothingLeft, openFences } from './left.ts'
-import { FAULTS_MAY, forgetLoads, GENTLE, startLoadOn } from './load.ts'
+import { FAULTS_MAY, forgetLoads, startLoadOn } from './load.ts'
 import { httpClient, interfaceClient } from './load-client.ts'
 import { TIER_OF } from './two-clusters.ts'
 
@@ -36,7 +36,7 @@ export async function breakAndMend(lab: FaultLab, { fault, phase, point, isolati
   const tenants = await system.openTenants('us')
   const clients = [interfaceClient(tenants, 'acme'), httpClient(() => lab.gateway.url, 'acme', system.keyOf('acme'))]
   await patiently(() => forgetLoads(tenants, 'acme'))
-  const load = await startLoadOn(tenants, 'acme', clients, { ...GENTLE, mayFail: FAULTS_MAY })
+  const load = await startLoadOn(tenants, 'acme', clients, { mayFail: FAULTS_MAY })
   const { id: tenant, placement } = await patiently(() => system.control.tenant('acme'))
   const before = placement!
   const cluster = before.cluster === 'us-1' ? 'us-2' : 'us-1'

@@ -4,7 +4,7 @@ import type { Isolation } from '../../../tiers/types.ts'
 import type { TestSystem } from '../../support/system.ts'
 import { startMover } from './kill.ts'
 import { expectNothingLeft, openFences } from './left.ts'
-import { expectNothingLost, forgetLoads, GENTLE, startLoad } from './load.ts'
+import { expectNothingLost, forgetLoads, startLoad } from './load.ts'
 import { QUICK, TIER_OF } from './two-clusters.ts'
 
 /** A dead mover's lease runs out soon. */
@@ -31,7 +31,7 @@ export async function killAndResume(
   const { moves } = system.control
   const tenants = await system.openTenants('us')
   await forgetLoads(tenants, slug)
-  const load = await startLoad(tenants, slug, 1, GENTLE)
+  const load = await startLoad(tenants, slug, 1)
   const at = async (id: string, ...states: MoveState[]) => {
     const move = await moves.reached(id, ...states)
     expect(states, `${move.state}: ${move.reason}`).toContain(move.state)

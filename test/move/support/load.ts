@@ -26,7 +26,7 @@ export interface LoadOptions {
   readonly writers?: number
   /** How long the slow ones keep their transaction open, in milliseconds. */
   readonly holdMs?: number
-  /** How long each of them rests between two requests, in milliseconds. None where left out: it asks as much as it can. */
+  /** How long each of them rests between two requests, in milliseconds; 0 for as much as the machine has. */
   readonly pauseMs?: number
   /** Of requests that may fail: servers die. None where left out. */
   readonly mayFail?: readonly string[]
@@ -34,6 +34,8 @@ export interface LoadOptions {
 
 const ACCOUNTS = 6
 const STAKE = 1000
+/** Some hundred requests a second: with all that the machine has a move takes twice as long. */
+const GENTLE_MS = 10
 /** By which rows that loads have written are known. */
 const MARK = 'load-'
 
@@ -50,20 +52,9 @@ interface Written {
 }
 
 /** {@link startLoadOn} through the interface alone. */
-export function startLoad(
-  tenants: Tenants<Record<string, unknown>>,
-  slug: string,
-  writers = 2,
-  options: LoadOptions = {},
-): Promise<Load> {
-  return startLoadOn(tenants, slug, [interfaceClient(tenants, slug)], { ...options, writers })
+export function startLoad(tenants: Tenants<Record<string, unknown>>, slug: string, writers = 2): Promise<Load> {
+  return startLoadOn(tenants, slug, [interfaceClient(tenants, slug)], { writers })
 }
-
-/**
- * For what is broken again and again: a case takes half as long where the machine is not busy with the load alone, and there
- * are still some hundred requests a second.
- */
-export const GENTLE = { pauseMs: 10 }
 
 /**
  * Writes and reads in one tenant's room all the while, the same through every client: appended numbered rows, a counter,
@@ -76,7 +67,7 @@ export async function startLoadOn(
   tenants: Tenants<Record<string, unknown>>,
   slug: string,
   clients: readonly LoadClient[],
-  { writers = 1, holdMs = 120, pauseMs = 0, mayFail = [] }: LoadOptions = {},
+  { writers = 1, holdMs = 120, pauseMs = GENTLE_MS, mayFail = [] }: LoadOptions = {},
 ): Promise<Load> {
   const session = tenants.session(slug)
   const run = async (text: string, params: unknown[] = []) =>

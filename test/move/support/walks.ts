@@ -6,15 +6,19 @@ import { BUSY } from '../../support/busy.ts'
 import type { TestSystem } from '../../support/system.ts'
 import { expectSameRows } from './fingerprint.ts'
 import { startLoadGateway } from './gateway.ts'
-import { expectNothingLost, startLoadOn } from './load.ts'
+import { expectNothingLost, type LoadOptions, startLoadOn } from './load.ts'
 import { httpClient, interfaceClient } from './load-client.ts'
 import { QUICK, startTwoClusters, TIER_OF } from './two-clusters.ts'
 
 /** Where a tenant goes: from one model to each of the others named and back by a rollback, and to the last one to stay. */
 export type Walk = readonly [from: Isolation, ...to: Isolation[]]
 
-/** Moves a tenant, who is written and read all the while, along the walks; it begins on the shared model. */
-export function testWalks(walks: readonly Walk[]): void {
+/**
+ * Moves a tenant, who is written and read all the while, along the walks; it begins on the shared model.
+ *
+ * @param options of the load
+ */
+export function testWalks(walks: readonly Walk[], options: LoadOptions = {}): void {
   let system: TestSystem
   let gateway: RunningGateway
   /** The cut-overs whose rows were looked at while the tenant was shut out: `cutting_over ID`, `returning ID`. */
@@ -39,7 +43,7 @@ export function testWalks(walks: readonly Walk[]): void {
     const { moves } = system.control
     const tenants = await system.openTenants('us')
     const clients = [interfaceClient(tenants, 'acme'), httpClient(() => gateway.url, 'acme', system.keyOf('acme'))]
-    const load = await startLoadOn(tenants, 'acme', clients)
+    const load = await startLoadOn(tenants, 'acme', clients, options)
     const home = async () => (await system.control.tenant('acme')).placement!
     const go = async (isolation: Isolation): Promise<Move> => {
       const cluster = (await home()).cluster === 'us-1' ? 'us-2' : 'us-1'

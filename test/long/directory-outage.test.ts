@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { InnkeeperError } from '../../tiers/errors.ts'
+import { expectSoon, type OpenDirectory, startControl, type TestControl } from '../directory/support.ts'
 import { BUSY } from '../support/busy.ts'
 import { waitUntil } from '../support/wait.ts'
-import { expectSoon, type OpenDirectory, startControl, type TestControl } from './support.ts'
 
 /** Longer than a look-up is given before the control database counts as out of reach. */
 const GIVEN_UP_MS = 2_500

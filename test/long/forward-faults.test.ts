@@ -2,10 +2,10 @@ import { request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import postgres from 'postgres'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { probeRoutes } from '../gateway/probe-routes.ts'
+import { startTwoRegions, type TwoRegions } from '../gateway/two-regions.ts'
 import { BUSY } from '../support/busy.ts'
 import { waitUntil } from '../support/wait.ts'
-import { probeRoutes } from './probe-routes.ts'
-import { startTwoRegions, type TwoRegions } from './two-regions.ts'
 
 let regions: TwoRegions
 beforeAll(async () => {

@@ -6,6 +6,7 @@ import { deadlineOf, warmUp } from './deadline.ts'
 import { changeFence, openRoom, Undrained } from './fence.ts'
 import { flip } from './flip.ts'
 import { heldBy, whileHeld } from './generation.ts'
+import { lastPass } from './last-pass.ts'
 import { tighten } from './readiness.ts'
 import { continueSequences } from './sequences.ts'
 import { next } from './states.ts'
@@ -49,21 +50,26 @@ export async function cutOver(ctx: MoveContext, { flow, home, capture, end }: Cu
   let compared: number | null = null
   try {
     // While nobody waits: the pause is left with what comes in from here on.
-    const tables = await ctx.tables()
+    const [tables, sequences] = [await ctx.tables(), await ctx.sequences()]
     const compare = () => verifyDirty(flow.source, flow.target, tables, settings.dirtyMax)
+    let isClean = false
     await applyPass(flow.source, flow.target, tables, async () => {
-      if (await compare()) await forgetDirty(flow.target)
+      isClean = (await compare()) !== null
+      if (isClean) await forgetDirty(flow.target)
     })
     started = performance.now()
     await within(deadlineMs, async () => {
       await changeFence(flow.source, { state: 'fenced', capture: false, heard: epoch }, settings.drainMs)
       await ctx.hook('fenced')
-      await applyPass(flow.source, flow.target, tables, async () => {
-        compared = await compare()
-      })
-      if (compared === null) throw new Late('too much changed since the verification')
+      compared = isClean ? await lastPass(flow.source, flow.target, tables, sequences) : null
+      if (compared === null) {
+        await applyPass(flow.source, flow.target, tables, async () => {
+          compared = await compare()
+        })
+        if (compared === null) throw new Late('too much changed since the verification')
+        await continueSequences(flow.source, flow.target, sequences)
+      }
       await ctx.hook('drained')
-      await continueSequences(flow.source, flow.target, await ctx.sequences())
       await ctx.hook('compared')
       await tighten(flow.target)
       await ctx.hook('tightened')

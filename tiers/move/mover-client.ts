@@ -27,6 +27,11 @@ export interface MoverClientOptions extends PostgresServer {
   readonly signal?: () => AbortSignal
 }
 
+/** The rows of one statement. */
+export type Texts = readonly (readonly (string | null)[])[]
+
+const AS_TEXT = { getTypeParser: () => (text: string) => text }
+
 /**
  * One connection of a mover, used by one task at a time. It is not one of a pool: what a transaction sets and the
  * temporary tables that it fills live as long as the connection, and a lost connection is a lost attempt.
@@ -35,6 +40,8 @@ export interface MoverClient {
   query<Row extends object = Record<string, unknown>>(text: string, params?: readonly unknown[]): Promise<Row[]>
   /** Several statements without parameters in one round trip. */
   script(text: string): Promise<void>
+  /** The same, with the rows of each, and values as the server writes them. */
+  texts(text: string): Promise<Texts[]>
   /** The same, from BEGIN to COMMIT: rolled back where one of them fails. */
   atomically(text: string): Promise<void>
   /** Runs the work between BEGIN and COMMIT. */
@@ -64,6 +71,11 @@ export async function openMoverClient(options: MoverClientOptions): Promise<Move
     },
     async script(text) {
       await raw.query(text)
+    },
+    async texts(text) {
+      const query = { text, rowMode: 'array', types: AS_TEXT } as unknown as pg.QueryArrayConfig
+      const results = (await raw.query(query)) as unknown as { rows: Texts } | { rows: Texts }[]
+      return (Array.isArray(results) ? results : [results]).map((result) => result.rows)
     },
     async atomically(text) {
       try {

@@ -94,13 +94,14 @@ export async function verifyDirty(
         hashOfKeys(from, source, table, text),
         hashOfKeys(to, target, table, text),
       ])
-      if (here.rows !== there.rows || here.hash !== there.hash)
-        differences.push(`${table.name}: changed while it was moved`)
+      if (here.rows !== there.rows || here.hash !== there.hash) differences.push(changed(table))
     }
     if (differences.length > 0) throw new Differs(differences)
     return count
   })
 }
+
+export const changed = (table: RoomTable): string => `${table.name}: changed while it was moved`
 
 /** To be called when a verification has held: from here on what is applied is dirty. */
 export async function forgetDirty(target: Side): Promise<void> {
@@ -180,9 +181,13 @@ function added(a: string, b: string): string {
 }
 
 function hashOfKeys(client: MoverClient, side: Side, table: RoomTable, keys: string): Promise<Hash> {
-  const chosen = `(select distinct key from jsonb_array_elements($1::jsonb) k(key)) k
+  return hashOf(client, table, keysAre(side, table, '$1'), [keys])
+}
+
+/** What to hash where rows are named by their keys, in a JSON array. */
+export function keysAre(side: Side, table: RoomTable, keys: string): string {
+  return `(select distinct key from jsonb_array_elements(${keys}::jsonb) k(key)) k
     cross join lateral ${rowOf(side, table, 'k.key')} t`
-  return hashOf(client, table, chosen, [keys])
 }
 
 async function hashOf(
@@ -191,15 +196,19 @@ async function hashOf(
   chosen: string,
   params: readonly string[] = [],
 ): Promise<Hash> {
-  // The sums do not depend on the order. Two hashes of 64 bits, by which the server finds the partition of a row as well,
-  // and which are therefore the same in every version: enough against chance, and quicker than an MD5 of each row.
-  const [row] = await client.query<Hash & Record<string, unknown>>(
-    `select count(*)::float8 as rows,
-       coalesce(sum(hashtextextended(h, 1)), 0) || ':' || coalesce(sum(hashtextextended(h, 2)), 0) as hash
-     from (select ${rowText(table)} collate "C" as h from ${chosen} offset 0) hashed`,
-    params,
-  )
+  const [row] = await client.query<Hash & Record<string, unknown>>(hashQuery(table, chosen), params)
   return row!
+}
+
+/**
+ * How many rows, and two sums that do not depend on their order. Two hashes of 64 bits, by which the server finds the
+ * partition of a row as well, and which are therefore the same in every version: enough against chance, and quicker than an
+ * MD5 of each row.
+ */
+export function hashQuery(table: RoomTable, chosen: string): string {
+  return `select count(*)::float8 as rows,
+      coalesce(sum(hashtextextended(h, 1)), 0) || ':' || coalesce(sum(hashtextextended(h, 2)), 0) as hash
+    from (select ${rowText(table)} collate "C" as h from ${chosen} offset 0) hashed`
 }
 
 /** Names the first rows at fault by their keys, which an operator can look up; never by what is in them. */

@@ -5,8 +5,9 @@ export const ODD_MIGRATIONS = fileURLToPath(new URL('./odd/', import.meta.url))
 export const ODD_TABLES = ['odd', 'nodes', 'leaves', 'only_key', 'settings'] as const
 
 type Rows = Record<string, unknown>[]
+type Session = Pick<RoomSession, 'execute'>
 export const runIn =
-  (session: RoomSession) =>
+  (session: Session) =>
   async (text: string, params: unknown[] = []): Promise<Rows> =>
     (await session.execute({ text, params })).rows as Rows
 
@@ -43,7 +44,7 @@ export async function fillOdd(session: RoomSession): Promise<void> {
 }
 
 /** Everything that the tenant sees, as text. */
-export async function dump(session: RoomSession): Promise<string[]> {
+export async function dump(session: Session): Promise<string[]> {
   const run = runIn(session)
   const lines: string[] = []
   for (const table of ODD_TABLES) {

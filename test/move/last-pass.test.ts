@@ -1,0 +1,134 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { MoveContext } from '../../tiers/move/context.ts'
+import { lastPass } from '../../tiers/move/last-pass.ts'
+import type { Move } from '../../tiers/move/types.ts'
+import type { RoomTransaction } from '../../tiers/room/session.ts'
+import { BUSY } from '../support/busy.ts'
+import type { TestSystem } from '../support/system.ts'
+import { dump, fillOdd, ODD_MIGRATIONS, runIn } from './support/odd-rows.ts'
+import { QUICK, startTwoClusters, TIER_OF } from './support/two-clusters.ts'
+
+let system: TestSystem
+beforeAll(async () => {
+  system = await startTwoClusters([{ slug: 'acme', tier: 'free', region: 'us' }], {
+    migrationsFolder: ODD_MIGRATIONS,
+    moveSettings: { ...QUICK, deadlineMs: 1_000 * BUSY },
+  })
+  await fillOdd((await system.openTenants('us')).session('acme'))
+})
+afterAll(() => system?.close())
+
+/**
+ * Moves the tenant while a transaction of its own is open at the fence: what that has done the last pass brings, and none
+ * before it. The last pass is looked at, at the point at which the cut-over would make it.
+ */
+async function moveDuring(
+  isolation: keyof typeof TIER_OF,
+  change: (tx: RoomTransaction) => Promise<unknown>,
+  atFence?: (ctx: MoveContext) => Promise<void>,
+): Promise<{ move: Move; compared: number | null | undefined }> {
+  const { moves } = system.control
+  const session = (await system.openTenants('us')).session('acme')
+  let late: Promise<unknown> | null = null
+  let compared: number | null | undefined
+  const runner = moves.run(async (point, ctx) => {
+    if (point === 'before_fence' && late === null) {
+      const isDone = Promise.withResolvers<void>()
+      late = session.transaction(async (tx) => {
+        await change(tx)
+        isDone.resolve()
+        await sleep(200)
+      })
+      late.catch(isDone.reject)
+      await isDone.promise
+    }
+    if (point !== 'fenced' || compared !== undefined) return
+    await atFence?.(ctx)
+    compared = await lastPass(ctx.source, ctx.target, await ctx.tables(), await ctx.sequences())
+  })
+  try {
+    const here = (await system.control.tenant('acme')).placement!
+    const cluster = here.cluster === 'us-1' ? 'us-2' : 'us-1'
+    const { id } = await moves.start({ tenant: 'acme', tier: TIER_OF[isolation], cluster, by: 'test' })
+    let move = await moves.reached(id, 'watching')
+    await late
+    if (move.state === 'watching') {
+      await moves.complete(id)
+      move = await moves.reached(id, 'completed')
+    }
+    return { move, compared }
+  } finally {
+    await runner.close()
+  }
+}
+
+const seen = async () => dump((await system.openTenants('us')).session('acme'))
+
+test.each(['schema', 'shared', 'database', 'shared'] as const)(
+  'rows of every kind that changed at the last moment are the same in their new room: %s',
+  async (isolation) => {
+    let before: string[] = []
+    const { move, compared } = await moveDuring(isolation, async (tx) => {
+      const run = runIn(tx)
+      // One row is too large for it.
+      await run(`update "{room}".odd set word = word where coalesce(length(word), 0) < 1000`)
+      await run(`update "{room}".nodes set rank = rank`)
+      await run(`update "{room}".leaves set area = area`)
+      await run(`update "{room}".settings set theme = theme`)
+      await run(`update "{room}".only_key set name = name`)
+      before = await dump(tx)
+    })
+    expect(move).toMatchObject({ state: 'completed', reason: null })
+    expect(compared).toBe(before.length - 1)
+    expect(await seen()).toEqual(before)
+  },
+)
+
+test('a row that was removed is gone, one that came is there, and ids go on after it', async () => {
+  const session = (await system.openTenants('us')).session('acme')
+  const run = runIn(session)
+  const { move } = await moveDuring('schema', async (tx) => {
+    await runIn(tx)(`delete from "{room}".nodes where area = 'z' and number = 2`)
+    await runIn(tx)(`insert into "{room}".odd (word) values ('late')`)
+  })
+  expect(move).toMatchObject({ state: 'completed', reason: null })
+  expect(await run(`select from "{room}".nodes where area = 'z' and number = 2`)).toEqual([])
+  const [late] = await run(`select id from "{room}".odd where word = 'late'`)
+  const [next] = await run(`insert into "{room}".odd (word) values ('next') returning id`)
+  expect(Number(next!.id)).toBeGreaterThan(Number(late!.id))
+})
+
+test.each([
+  ['too many', `insert into "{room}".odd (word) select 'many' from generate_series(1, 300)`],
+  ['too large', `insert into "{room}".odd (word) select string_agg(md5(n::text), '') from generate_series(1, 3000) n`],
+])('rows that are %s for it come as in any other pass', async (_, statement) => {
+  const counted = async () => (await seen()).length
+  const before = await counted()
+  const { move, compared } = await moveDuring('database', (tx) => runIn(tx)(statement))
+  expect(move).toMatchObject({ state: 'completed', reason: null })
+  expect(compared).toBe(null)
+  expect(await counted()).toBeGreaterThan(before)
+})
+
+test('what is another row in its new room than in the old one ends the move', async () => {
+  const spoil = async ({ target }: MoveContext) => {
+    const admin = system.control.makerOf(target.placement.cluster).admin(target.placement.database)
+    await admin.unsafe(`
+      create function ${target.placement.schema}.spoil() returns trigger language plpgsql as
+        $$ begin new.word = 'spoilt'; return new; end $$;
+      create trigger spoil before insert on ${target.table('odd')} for each row execute function ${target.placement.schema}.spoil();
+      alter table ${target.table('odd')} enable always trigger spoil`)
+  }
+  const { move } = await moveDuring(
+    'schema',
+    (tx) => runIn(tx)(`insert into "{room}".odd (word) values ('honest')`),
+    spoil,
+  )
+  expect(move).toMatchObject({
+    state: 'aborted',
+    reason: expect.stringMatching(/differs from the source: odd: changed/),
+  })
+  const run = runIn((await system.openTenants('us')).session('acme'))
+  expect(await run(`select word from "{room}".odd where word in ('honest', 'spoilt')`)).toEqual([{ word: 'honest' }])
+})

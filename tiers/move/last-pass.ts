@@ -1,0 +1,117 @@
+import { quoteIdent, quoteLiteral } from '../quote.ts'
+import { rowOf } from './apply.ts'
+import type { RoomSequence, RoomTable } from './catalogue.ts'
+import type { Texts } from './mover-client.ts'
+import { isConsiderate } from './pool.ts'
+import { continuing, type SequenceValue, valuesQuery } from './sequences.ts'
+import { AS_MOVER, beginRead, beginWrite, type Side } from './side.ts'
+import { copiedColumns } from './staging.ts'
+import { changed, Differs, hashQuery, keysAre } from './verify.ts'
+
+/** As a rule only what came in between the pass before and the fence. */
+const NOTES_MAX = 200
+/** Of a row's text: it passes through the mover's memory. */
+const ROW_BYTES_MAX = 64 * 1024
+
+/**
+ * The last pass of a cut-over, the sequences, and the comparison of what it brought, in three round trips, because the tenant
+ * is waiting: read at the source, written and committed at the target, compared at both. The rows travel as text in statements,
+ * as in a dump, and not as a stream. To be called under the fence, when all that was noted before has been compared.
+ *
+ * @returns how many rows were compared; null where there are too many or too large ones for it, or rows may not be put in
+ *   like this: then nothing was changed
+ * @throws Differs
+ */
+export async function lastPass(
+  source: Side,
+  target: Side,
+  tables: readonly RoomTable[],
+  sequences: readonly RoomSequence[],
+): Promise<number | null> {
+  if (await isConsiderate(target)) return null
+  const [from, to] = await Promise.all([source.client(), target.client()])
+  const give = async () => {
+    await from.script('rollback')
+    return null
+  }
+  try {
+    const reading = [notedQuery(source), ...tables.map((t) => rowsQuery(source, t))]
+    const ids = sequences.length === 0 ? [] : ['reset role', valuesQuery(source, sequences), AS_MOVER]
+    const results = await from.texts(
+      `${beginRead(source)}; set local synchronous_commit = off; ${[...reading, ...ids].join(';')}`,
+    )
+    const read = results.slice(-reading.length - ids.length)
+    const notes = read[0]!
+    if (notes.length > NOTES_MAX) return await give()
+    const touched: Touched[] = []
+    for (const [i, table] of tables.entries()) {
+      const keys = notes.filter(([name]) => name === table.name).map(([, key]) => key!)
+      const rows = read[i + 1]!
+      if (rows.some(([fits]) => fits !== 't')) return await give()
+      if (keys.length > 0) touched.push({ table, keys: quoteLiteral(`[${keys.join(',')}]`), rows })
+    }
+    const continued = ids.length === 0 ? '' : continuing(target, sequences, valuesFrom(read.at(-2)!))
+    await to.atomically(`${beginWrite(target)}; ${continued} ${AS_MOVER};
+      ${touched.map((t) => removal(target, t)).join('\n')}
+      ${touched.map((t) => insertion(target, t)).join('\n')}
+      reset role; commit`)
+    const hashes = (side: Side) =>
+      touched.map(({ table, keys }) => `${hashQuery(table, keysAre(side, table, keys))};`).join('\n')
+    const forget = notes.length === 0 ? '' : `delete from tenancy.notes where tenant_id = '${source.tenant}';`
+    const [here, there] = await Promise.all([
+      from.texts(`${hashes(source)} ${forget} commit`),
+      touched.length === 0 ? [] : to.texts(`${beginRead(target)}; ${hashes(target)} commit`),
+    ])
+    const compared = (results: Texts[], after: number) => results.slice(-touched.length - after, -after)
+    const [ours, theirs] = [compared(here, forget === '' ? 1 : 2), compared(there, 1)]
+    const different = touched.filter((_, i) => ours[i]!.join() !== theirs[i]!.join())
+    if (different.length > 0) throw new Differs(different.map(({ table }) => changed(table)))
+    return notes.length
+  } catch (error) {
+    await from.script('rollback').catch(() => {})
+    throw error
+  }
+}
+
+function valuesFrom(read: Texts): Map<string, SequenceValue> {
+  return new Map(read.map(([name, last, called]) => [name!, { last: last!, called: called === 't' }]))
+}
+
+interface Touched {
+  readonly table: RoomTable
+  /** A JSON array, quoted. */
+  readonly keys: string
+  /** As they are at the source, after whether they are small enough. */
+  readonly rows: Texts
+}
+
+function noted(source: Side): string {
+  return `(select distinct table_name, key from tenancy.notes where tenant_id = '${source.tenant}' limit ${NOTES_MAX + 1})`
+}
+
+function notedQuery(source: Side): string {
+  return `select table_name, key::text from ${noted(source)} n`
+}
+
+function rowsQuery(source: Side, table: RoomTable): string {
+  const columns = table.columns.filter((c) => !c.generated).map((c) => `t.${quoteIdent(c.name)}`)
+  return `select fits, ${columns.map((c) => `case when fits then ${c} end`).join(', ')}
+    from ${noted(source)} n cross join lateral ${rowOf(source, table, 'n.key')} t
+    cross join lateral (select octet_length(row(${columns.join(', ')})::text) <= ${ROW_BYTES_MAX} as fits) size
+    where n.table_name = ${quoteLiteral(table.name)}`
+}
+
+function removal(target: Side, { table, keys }: Touched): string {
+  return `delete from ${target.table(table.name)} d using (
+      select t.place from jsonb_array_elements(${keys}::jsonb) k(key)
+      cross join lateral ${rowOf(target, table, 'k.key', 'r.ctid as place')} t) old
+    where d.ctid = old.place;`
+}
+
+function insertion(target: Side, { table, rows }: Touched): string {
+  if (rows.length === 0) return ''
+  const values = rows.map(
+    ([, ...row]) => `(${row.map((text) => (text === null ? 'null' : quoteLiteral(text))).join(', ')})`,
+  )
+  return `insert into ${target.table(table.name)} (${copiedColumns(table)}) overriding system value values ${values.join(', ')};`
+}

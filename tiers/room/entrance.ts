@@ -64,8 +64,11 @@ export async function enterRoom(
   let replanned = false
   const park = async () => {
     deadline ||= performance.now() + deps.movingWaitMs
+    const before = tenant.placement.epoch
     await parking.wait(id, tenant.placement.epoch, deadline - performance.now(), signal)
     tenant = await replaced(deps, tenant, false)
+    // The others need not wait until it is let in.
+    if (tenant.placement.epoch !== before) parking.open(id)
   }
   if (parking.has(id, tenant.placement.epoch)) await park()
   for (;;) {

@@ -10,7 +10,9 @@ interface Lot {
   pauseMs: number
 }
 
-const TICK_MS = 5
+const TICK_MS = 2
+/** Before somebody looks again whether the room is open. */
+const SCOUT_MS = 5
 const PAUSE_MAX_MS = 100
 
 /**
@@ -73,7 +75,7 @@ export class Parking {
     if (known?.epoch === epoch) return known
     if (known !== undefined) this.open(id)
     const timer = setInterval(() => this.#tick(id), TICK_MS)
-    const lot: Lot = { epoch, parked: new Set(), timer, scoutAt: performance.now() + TICK_MS, pauseMs: 2 * TICK_MS }
+    const lot: Lot = { epoch, parked: new Set(), timer, scoutAt: performance.now() + SCOUT_MS, pauseMs: 2 * SCOUT_MS }
     this.#lots.set(id, lot)
     return lot
   }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClusterConfig } from '../../config/index.ts'
-import { within } from '../cache/within.ts'
+import { NoAnswer, within } from '../cache/within.ts'
 import { adminServerOf } from '../pg/server.ts'
 import { type MoverClient, openMoverClient } from './mover-client.ts'
 
@@ -40,15 +40,14 @@ export function createVigil({ clusterOf, silentMs }: VigilOptions): Vigil {
   const watch = async (name: string, watchers: Set<() => void>) => {
     let client: MoverClient | null = null
     while (watchers.size > 0) {
-      const asked = performance.now()
       try {
         client ??= await open(name)
         await within(client.query('select'), silentMs)
-      } catch {
+      } catch (error) {
         client?.cut()
         client = null
         // A server that refuses or is gone has told the others too.
-        if (performance.now() - asked >= silentMs) for (const tell of [...watchers]) tell()
+        if (error instanceof NoAnswer) for (const tell of [...watchers]) tell()
       }
       await sleep(silentMs / 2, undefined, { ref: false })
     }

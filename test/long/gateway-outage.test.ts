@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { startWorld, type TestGateway, type World } from '../gateway/support.ts'
 import { startTestAdmin, type TestAdmin } from '../support/admin.ts'
 import { BUSY } from '../support/busy.ts'
 import { startTap, type Tap } from '../support/tap.ts'
 import { temporaryFolder } from '../support/temporary.ts'
 import { waitUntil } from '../support/wait.ts'
-import { startWorld, type TestGateway, type World } from './support.ts'
 
 /** Two regions and a control database of its own; each link that can be cut goes through a tap. */
 let world: World

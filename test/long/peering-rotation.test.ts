@@ -3,10 +3,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type ConfigInput, secret } from '../../config/index.ts'
 import { publicKeyOf } from '../../config/x25519.ts'
+import type { TestGateway } from '../gateway/support.ts'
+import { startTwoRegions, type TwoRegions } from '../gateway/two-regions.ts'
 import type { TestRegion } from '../support/system.ts'
 import { waitUntil } from '../support/wait.ts'
-import type { TestGateway } from './support.ts'
-import { startTwoRegions, type TwoRegions } from './two-regions.ts'
 
 const NEXT = randomBytes(32)
 

@@ -4,9 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { probeRoutes } from '../gateway/probe-routes.ts'
+import { startTwoRegions, type TwoRegions } from '../gateway/two-regions.ts'
 import { BUSY } from '../support/busy.ts'
-import { probeRoutes } from './probe-routes.ts'
-import { startTwoRegions, type TwoRegions } from './two-regions.ts'
 
 const MB = 1024 * 1024
 /** All three parties, client, gateway and home, are in this process: a stream that piled up anywhere would show. */

@@ -1,9 +1,9 @@
 import { type IncomingMessage, request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { probeRoutes } from '../gateway/probe-routes.ts'
+import { startTwoRegions, type TwoRegions } from '../gateway/two-regions.ts'
 import { waitUntil } from '../support/wait.ts'
-import { probeRoutes } from './probe-routes.ts'
-import { startTwoRegions, type TwoRegions } from './two-regions.ts'
 
 const DEADLINE_MS = 1_000
 

@@ -8,8 +8,8 @@ import { startTwoClusters } from '../move/support/two-clusters.ts'
 import type { TestSystem } from '../support/system.ts'
 
 const PROXY = fileURLToPath(new URL('../bench/delay-proxy.ts', import.meta.url))
-/** Each way. An attempt has several round trips, so it cannot end within the half second of neighbours. */
-const DELAY_MS = 100
+/** Each way. An attempt has two round trips at the least, so it cannot end within the half second of neighbours. */
+const DELAY_MS = 140
 const DEADLINE_MS = 500
 
 let system: TestSystem

@@ -135,7 +135,6 @@ test.each([
 
 test('a gateway that is stopped inside a transaction holds the move up until the server ends it, and wakes up to an error, not to a lost write', async () => {
   const { moves } = system.control
-  const load = await startLoad(await system.openTenants('us'), 'acme', 1)
   const { id: tenantId } = await system.control.tenant('acme')
   const before = await home()
   const session = (await system.openTenants('us')).session('acme')
@@ -149,7 +148,7 @@ test('a gateway that is stopped inside a transaction holds the move up until the
   for (const name of ['pair-a', 'pair-b']) {
     await session.execute({ text: `insert into "{room}".tags (name, color) values ($1, '500')`, params: [name] })
   }
-  const transfer = client().transfer('pair-a', 'pair-b', 600)
+  const transfer = client().transfer('pair-a', 'pair-b', 2_000)
   transfer.catch(() => {})
   const isInside = async () => {
     const { server } = system.servers.get(before.cluster === 'us-1' ? 'us' : 'eu')!
@@ -163,6 +162,8 @@ test('a gateway that is stopped inside a transaction holds the move up until the
     return rows.length > 0
   }
   await waitUntil('the transaction to be between its statements', isInside, 5_000 * BUSY)
+  // Not before: it has such transactions too.
+  const load = await startLoad(await system.openTenants('us'), 'acme', 1)
   gateway.signal('SIGSTOP')
   const { id } = await moves.start({ tenant: 'acme', tier: 'pro', by: 'test' })
   const move = await moves.reached(id, 'watching')

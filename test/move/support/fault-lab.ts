@@ -12,13 +12,7 @@ import { QUICK, startTwoClusters } from './two-clusters.ts'
 export type Place = 'control' | 'us-1' | 'us-2'
 
 /** A dead mover's lease runs out soon, a network that says nothing is soon given up, and a failed step is tried again soon. */
-export const FAULT_SETTINGS = {
-  ...QUICK,
-  leaseMs: 1_500,
-  silentMs: 700,
-  quarantineMs: 300,
-  retryMs: 200,
-}
+export const FAULT_SETTINGS = { ...QUICK, leaseMs: 1_500, silentMs: 700, quarantineMs: 300, retryMs: 200 }
 
 /** How long what was broken stays so. Longer than what tells a slow answer from none. */
 const DOWN_MS = 900

@@ -94,12 +94,13 @@ export function createTenants<Schema extends Record<string, unknown>>(
       if (known !== undefined) return placed(known, id)
       return (fresh ? directory.refresh(id) : directory.byId(id)).then((t) => placed(t, id))
     },
-    lease: (tenant, signal) =>
+    lease: (tenant, signal, eager = false) =>
       accounted(observer, tenant, () =>
         clusters.lease(tenant.placement.cluster, {
           database: tenant.placement.database,
           tenant: tenant.id,
           share: limitsOf(tenant.tier).connectionsMax,
+          eager,
           signal,
         }),
       ),

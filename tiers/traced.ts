@@ -10,7 +10,8 @@ export function tracedEntrance(deps: EntranceDeps, observer: TiersObserver): Ent
   return {
     ...deps,
     place: (id, fresh) => observer.span('directory', { fresh }, async () => deps.place(id, fresh)),
-    lease: (tenant, signal) => observer.span('pool.wait', tenantAttributes(tenant), () => deps.lease(tenant, signal)),
+    lease: (tenant, signal, eager) =>
+      observer.span('pool.wait', tenantAttributes(tenant), () => deps.lease(tenant, signal, eager)),
   }
 }
 

@@ -122,19 +122,28 @@ async function underLoad(
     await sleep(Math.max(5, seconds) * 1_000)
     const before = (await load.report()).requests
     const pauses: number[] = []
+    const fenced: number[] = []
     const during: PacedReport[] = []
     let failed = 0
     for (let i = 0; i < moves; i++) {
-      const { pauseMs, reports } = await moveTo(system.control, 'acme', i % 2 === 0 ? 'enterprise' : 'free', load)
+      const { pauseMs, fencedMs, reports } = await moveTo(
+        system.control,
+        'acme',
+        i % 2 === 0 ? 'enterprise' : 'free',
+        load,
+      )
       pauses.push(pauseMs)
+      fenced.push(fencedMs)
       const codes = reports.flatMap((r) => [r.writes, r.requests]).map((r) => JSON.stringify(r.failures))
-      note(`move: ${i + 1} of ${moves} under load, ${pauseMs.toFixed(1)} ms; failed: ${codes.join(' ')}`)
+      note(
+        `move: ${i + 1} of ${moves} under load, ${pauseMs.toFixed(1)} ms, fenced ${fencedMs.toFixed(1)}; failed: ${codes.join(' ')}`,
+      )
       for (const { writes, requests } of reports) {
         failed += writes.failed + requests.failed
         during.push(requests)
       }
     }
-    pauses.sort((a, b) => a - b)
+    for (const list of [pauses, fenced]) list.sort((a, b) => a - b)
     const p99 = weightedMedian(during)
     const bench = `${moves} moves of ${rows.toLocaleString('en-US')} rows, ${WRITES_PER_SECOND} writes/s, neighbours ${REQUESTS_PER_SECOND} requests/s`
     const pause = (what: string, value: number, atMost: number): Row => ({
@@ -148,6 +157,7 @@ async function underLoad(
       pause('longest wait of a writer, p50 of the moves', quantile(pauses, 0.5), 10),
       pause('p99', quantile(pauses, 0.99), 50),
       pause('max', pauses.at(-1)!, 250),
+      { bench, what: 'of that, from the fence to the flip, p50', value: quantile(fenced, 0.5), unit: 'ms' },
       { bench, what: 'failed', value: failed, unit: 'requests', goals: [{ of: 'requests', atMost: 0 }] },
       { bench, what: "neighbours' p99 before", value: before.p99Ms, unit: 'ms' },
       {
@@ -197,6 +207,8 @@ interface Moved {
   readonly copyMs: number
   /** The longest that a writer waited around the cut-over. */
   readonly pauseMs: number
+  /** By the mover's own clock, from the fence to the flip. */
+  readonly fencedMs: number
   /** Of the load, before, during and after the cut-over. */
   readonly reports: readonly Awaited<ReturnType<LoadChild['report']>>[]
 }
@@ -225,7 +237,7 @@ async function moveTo(control: ControlPlane, tenant: string, tier: string, load?
   await moves.complete(id)
   assertGoing(await moves.reached(id, 'completed'))
   if (load) reports.push(await load.report())
-  return { servedMs, copyMs, pauseMs, reports }
+  return { servedMs, copyMs, pauseMs, fencedMs: (await moves.get(id)).pauseMs ?? 0, reports }
 }
 
 function assertGoing(move: Move): void {

@@ -45,7 +45,10 @@ async function moveDuring(
     }
     if (point !== 'fenced' || compared !== undefined) return
     await atFence?.(ctx)
-    compared = await lastPass(ctx.source, ctx.target, await ctx.tables(), await ctx.sequences())
+    const tables = await ctx.tables()
+    // Some as the pass before has found them, some that it has not.
+    const before = { tables: tables.filter((_, i) => i % 2 === 0).map((t) => t.name), sequences: new Map() }
+    compared = await lastPass(ctx.source, ctx.target, tables, await ctx.sequences(), before)
   })
   try {
     const here = (await system.control.tenant('acme')).placement!

@@ -9,6 +9,8 @@ import { copiedColumns, DIRTY, ensureStaging, KEYS, stageOf } from './staging.ts
 export interface Pass {
   /** Notes that were read and are gone now. */
   readonly notes: number
+  /** The names of those that had any. */
+  readonly tables: readonly string[]
   readonly rows: number
   readonly tookMs: number
 }
@@ -61,7 +63,7 @@ export async function applyPass(
       })
     } else await forget()
     await atSnapshot?.()
-    return { notes, rows, tookMs: performance.now() - started }
+    return { notes, tables: noted.map((n) => n.table_name), rows, tookMs: performance.now() - started }
   })
 }
 

@@ -44,7 +44,7 @@ export async function watch(ctx: MoveContext): Promise<Outcome> {
 }
 
 /** Wakes at once when an operator asks for something. */
-async function idle(ctx: MoveContext, ms: number): Promise<void> {
+export async function idle(ctx: MoveContext, ms: number): Promise<void> {
   const until = performance.now() + ms
   while (performance.now() < until && !ctx.signal.aborted && !isDecision(ctx.asked())) {
     await new Promise((resolve) => setTimeout(resolve, 20))

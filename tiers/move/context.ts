@@ -19,6 +19,8 @@ export interface MoveSettings {
   readonly drainMs: number
   /** Between saying where the tenant is about to live and the fence: gateways make their connections meanwhile. */
   readonly headingMs: number
+  /** After the flip, while the requests that waited are served: nothing else is taken from the servers meanwhile. */
+  readonly calmMs: number
   /** From the first parked request to the flip, where both ends are near. */
   readonly deadlineMs: number
   /** However far they are: less than gateways wait. */
@@ -49,6 +51,7 @@ export const MOVE_SETTINGS: MoveSettings = {
   silentMs: 5_000,
   drainMs: 250,
   headingMs: 150,
+  calmMs: 500,
   deadlineMs: 500,
   deadlineMaxMs: 8_000,
   attemptsMax: 60,

@@ -53,7 +53,9 @@ export async function cutOver(ctx: MoveContext, { flow, home, capture, end }: Cu
     const [tables, sequences] = [await ctx.tables(), await ctx.sequences()]
     const compare = () => verifyDirty(flow.source, flow.target, tables, settings.dirtyMax)
     let isClean = false
-    await applyPass(flow.source, flow.target, tables, async () => {
+    // Sequences first, so that the time in which notes gather is short.
+    const ids = await continueSequences(flow.source, flow.target, sequences)
+    const pass = await applyPass(flow.source, flow.target, tables, async () => {
       isClean = (await compare()) !== null
       if (isClean) await forgetDirty(flow.target)
     })
@@ -61,7 +63,9 @@ export async function cutOver(ctx: MoveContext, { flow, home, capture, end }: Cu
     await within(deadlineMs, async () => {
       await changeFence(flow.source, { state: 'fenced', capture: false, heard: epoch }, settings.drainMs)
       await ctx.hook('fenced')
-      compared = isClean ? await lastPass(flow.source, flow.target, tables, sequences) : null
+      compared = isClean
+        ? await lastPass(flow.source, flow.target, tables, sequences, { tables: pass.tables, sequences: ids })
+        : null
       if (compared === null) {
         await applyPass(flow.source, flow.target, tables, async () => {
           compared = await compare()

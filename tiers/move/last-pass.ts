@@ -13,10 +13,19 @@ const NOTES_MAX = 200
 /** Of a row's text: it passes through the mover's memory. */
 const ROW_BYTES_MAX = 64 * 1024
 
+/** What the pass before has found and done: a guess for tables, which makes this one shorter, and the truth for sequences. */
+export interface PassBefore {
+  readonly tables: readonly string[]
+  /** As far as the target has been brought. */
+  readonly sequences: ReadonlyMap<string, SequenceValue>
+}
+
 /**
  * The last pass of a cut-over, the sequences, and the comparison of what it brought, in three round trips, because the tenant
- * is waiting: read at the source, written and committed at the target, compared at both. The rows travel as text in statements,
- * as in a dump, and not as a stream. To be called under the fence, when all that was noted before has been compared.
+ * is waiting: read at the source, written and committed at the target, compared at both. To plan a query takes longer than to
+ * run it, so at once only those tables are read that had notes in the pass before; another's rows are a fourth round trip. The
+ * rows travel as text in statements, as in a dump, and not as a stream. To be called under the fence, when all that was noted
+ * before has been compared.
  *
  * @returns how many rows were compared; null where there are too many or too large ones for it, or rows may not be put in
  *   like this: then nothing was changed
@@ -27,6 +36,7 @@ export async function lastPass(
   target: Side,
   tables: readonly RoomTable[],
   sequences: readonly RoomSequence[],
+  before: PassBefore,
 ): Promise<number | null> {
   if (await isConsiderate(target)) return null
   const [from, to] = await Promise.all([source.client(), target.client()])
@@ -35,7 +45,11 @@ export async function lastPass(
     return null
   }
   try {
-    const reading = [notedQuery(source), ...tables.map((t) => rowsQuery(source, t))]
+    const [expected, others] = [
+      tables.filter((t) => before.tables.includes(t.name)),
+      tables.filter((t) => !before.tables.includes(t.name)),
+    ]
+    const reading = [notedQuery(source), ...expected.map((t) => rowsQuery(source, t))]
     const ids = sequences.length === 0 ? [] : ['reset role', valuesQuery(source, sequences), AS_MOVER]
     const results = await from.texts(
       `${beginRead(source)}; set local synchronous_commit = off; ${[...reading, ...ids].join(';')}`,
@@ -43,14 +57,24 @@ export async function lastPass(
     const read = results.slice(-reading.length - ids.length)
     const notes = read[0]!
     if (notes.length > NOTES_MAX) return await give()
-    const touched: Touched[] = []
-    for (const [i, table] of tables.entries()) {
-      const keys = notes.filter(([name]) => name === table.name).map(([, key]) => key!)
-      const rows = read[i + 1]!
-      if (rows.some(([fits]) => fits !== 't')) return await give()
-      if (keys.length > 0) touched.push({ table, keys: quoteLiteral(`[${keys.join(',')}]`), rows })
+    const rowsOf = new Map(expected.map((t, i) => [t, read[i + 1]!]))
+    const missed = others.filter((t) => notes.some(([name]) => name === t.name))
+    if (missed.length > 0) {
+      const rest = await from.texts(missed.map((t) => rowsQuery(source, t)).join(';'))
+      for (const [i, table] of missed.entries()) rowsOf.set(table, rest[i]!)
     }
-    const continued = ids.length === 0 ? '' : continuing(target, sequences, valuesFrom(read.at(-2)!))
+    const touched: Touched[] = []
+    for (const [table, rows] of rowsOf) {
+      const keys = notes.filter(([name]) => name === table.name).map(([, key]) => key!)
+      if (rows.some(([fits]) => fits !== 't')) return await give()
+      if (keys.length > 0) touched.push({ table, noted: keys.length, keys: quoteLiteral(`[${keys.join(',')}]`), rows })
+    }
+    // What is noted is brought, or not forgotten.
+    if (touched.reduce((sum, t) => sum + t.noted, 0) < notes.length)
+      throw new Error('a table was noted that is not known')
+    const values = ids.length === 0 ? new Map<string, SequenceValue>() : valuesFrom(read.at(-2)!)
+    const drawn = sequences.filter(({ name }) => !isSame(values.get(name)!, before.sequences.get(name)))
+    const continued = drawn.length === 0 ? '' : continuing(target, drawn, values)
     await to.atomically(`${beginWrite(target)}; ${continued} ${AS_MOVER};
       ${touched.map((t) => removal(target, t)).join('\n')}
       ${touched.map((t) => insertion(target, t)).join('\n')}
@@ -77,8 +101,13 @@ function valuesFrom(read: Texts): Map<string, SequenceValue> {
   return new Map(read.map(([name, last, called]) => [name!, { last: last!, called: called === 't' }]))
 }
 
+function isSame(a: SequenceValue, b: SequenceValue | undefined): boolean {
+  return a.last === b?.last && a.called === b.called
+}
+
 interface Touched {
   readonly table: RoomTable
+  readonly noted: number
   /** A JSON array, quoted. */
   readonly keys: string
   /** As they are at the source, after whether they are small enough. */

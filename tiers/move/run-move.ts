@@ -4,7 +4,7 @@ import type { SigningKey } from '../control/signed-document.ts'
 import { isInnkeeperError } from '../errors.ts'
 import type { KeyAdmin } from '../keys/admin.ts'
 import type { RoomMaker } from '../rooms/maker.ts'
-import { reversed } from './backward.ts'
+import { idle, reversed } from './backward.ts'
 import { type RoomSequence, type RoomTable, sequencesOf, tablesOf } from './catalogue.ts'
 import type { MoveContext, MoveHook, MoveSettings, Outcome } from './context.ts'
 import { reopenRoom } from './fence.ts'
@@ -217,6 +217,7 @@ export async function runMove(deps: RunDeps, claimed: Move, lease: Lease, pulse:
         move = fresh!
       } else {
         await go(event, outcome)
+        if (outcome.flipped) await idle({ ...ctx, move }, settings.calmMs)
         // What an attempt left running on these connections must not go on beside the next one.
         // After a flip the placements are others: their epochs are what the fences are asked by.
         if (event === 'postponed' || outcome.flipped || outcome.inDoubt) await renew(outcome.inDoubt)

@@ -13,7 +13,7 @@ export interface SequenceValue {
  * is simply set. In the pool others draw from the same sequence: it is only ever raised, under a lock that keeps nextval
  * out, because the greater of two values read without one runs backwards.
  *
- * @param values as they are when the source is fenced: nobody draws an id there any more
+ * @param values of the source
  * @returns statements for a transaction of the mover's at the target; nothing is changed where the target is as far
  */
 export function continuing(
@@ -35,14 +35,19 @@ export function continuing(
   return `set local role ${OWNER}; ${statements.join('\n')} reset role;`
 }
 
-/** To be called when the source is fenced. */
-export async function continueSequences(source: Side, target: Side, sequences: readonly RoomSequence[]): Promise<void> {
-  if (sequences.length === 0) return
+/** For good when the source is fenced; before that, as far as they are. @returns the values that the target has now at least */
+export async function continueSequences(
+  source: Side,
+  target: Side,
+  sequences: readonly RoomSequence[],
+): Promise<Map<string, SequenceValue>> {
+  if (sequences.length === 0) return new Map()
   const [from, to] = await Promise.all([source.client(), target.client()])
   const values = await valuesOf(from, source, sequences)
   // Not waited for on its own: the room is opened at the same server, later and durably.
   await to.atomically(`${beginBooks(target)} set local synchronous_commit = off;
     ${continuing(target, sequences, values)} commit`)
+  return values
 }
 
 export async function valuesOf(

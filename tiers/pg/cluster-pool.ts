@@ -2,6 +2,7 @@ import type { PostgresHost } from '../../config/index.ts'
 import type { Connection } from './connection.ts'
 import { type ConnectionSource, createConnectionSource } from './connection-source.ts'
 import { type DatabaseLine, DatabaseLines } from './database-lines.ts'
+import { Pace } from './pace.ts'
 import { overloaded, shuttingDown } from './pool-errors.ts'
 import type { PostgresServer } from './server.ts'
 import { TenantShares, type TenantUse } from './tenant-shares.ts'
@@ -24,6 +25,8 @@ export interface LeaseRequest {
   readonly tenant: string
   /** How many connections this tenant may hold while others wait. */
   readonly share: number
+  /** Waits for a connection that is made for it, or one more: not for those that come back. */
+  readonly eager?: boolean
   readonly signal?: AbortSignal | undefined
 }
 
@@ -39,7 +42,7 @@ export interface PoolStatus {
   readonly waiting: number
 }
 
-const PATROL_MS = 50
+const PATROL_MS = 20
 /** Connections that are made at the same time: each is work for the server that those who are served would feel. */
 const MAKING_MAX = 4
 
@@ -51,6 +54,7 @@ const MAKING_MAX = 4
 export class ClusterPool {
   readonly #options: ClusterPoolOptions
   readonly #shares: TenantShares
+  readonly #pace = new Pace()
   readonly #lines: DatabaseLines
   readonly #leased = new Set<Connection>()
   readonly #source: ConnectionSource
@@ -63,7 +67,7 @@ export class ClusterPool {
   constructor(options: ClusterPoolOptions) {
     this.#options = options
     this.#shares = new TenantShares(options.connectionsMax)
-    this.#lines = new DatabaseLines(this.#shares, options.connectionsMax)
+    this.#lines = new DatabaseLines(this.#shares, this.#pace, options.connectionsMax)
     this.#source = createConnectionSource({ ...options, onChange: (host) => this.#leaveOthers(host) })
     this.#sweeper = setInterval(() => this.#closeIdle(), Math.max(100, options.idleMs / 4))
     this.#sweeper.unref()
@@ -83,13 +87,16 @@ export class ClusterPool {
     const line = this.#lines.of(request.database)
     const use = this.#shares.useOf(request.tenant, request.share)
     const isReady = line.idle.length > 0 && this.#shares.mayHave(use)
-    const connection = isReady ? this.#hand(line, use.tenant) : await this.#wait(line, use, request.signal)
+    const connection = isReady ? this.#hand(line, use.tenant) : await this.#wait(line, use, request)
+    const leasedAt = performance.now()
     let released = false
     return {
       connection,
       release: () => {
         if (released) throw new Error('a lease is released once')
         released = true
+        line.movedAt = performance.now()
+        this.#pace.returned(line.movedAt - leasedAt)
         this.#release(line, use, connection)
       },
     }
@@ -98,12 +105,13 @@ export class ClusterPool {
   #hand(line: DatabaseLine, tenant: string): Connection {
     const connection = line.idle.pop()!
     line.leased++
+    line.movedAt = performance.now()
     this.#leased.add(connection)
     this.#shares.take(tenant)
     return connection
   }
 
-  #wait(line: DatabaseLine, use: TenantUse, signal: AbortSignal | undefined): Promise<Connection> {
+  #wait(line: DatabaseLine, use: TenantUse, { signal, eager = false }: LeaseRequest): Promise<Connection> {
     const { queuePerTenantMax, queueWaitMs, cluster } = this.#options
     if (use.waiting >= queuePerTenantMax) {
       this.#lines.forgetUnused(line)
@@ -114,12 +122,15 @@ export class ClusterPool {
       tenant: use.tenant,
       queueWaitMs,
       signal,
-      onEnd: () => {
+      onEnd: (waitedMs) => {
+        line.waitedMs += waitedMs
+        if (eager) line.eager--
         this.#shares.endWait(use)
         this.#lines.forgetUnused(line)
       },
     })
     this.#shares.wait(use)
+    if (eager) line.eager++
     this.#serve(line)
     return waiting
   }
@@ -199,6 +210,8 @@ export class ClusterPool {
 
   /** A new connection takes over the place of the old one, where there is one, when that is gone. */
   #make(line: DatabaseLine, old: Connection | null): void {
+    const began = performance.now()
+    line.waitedMs = 0
     line.making++
     this.#making++
     const made = old === null ? this.#connect(line) : this.#source.end(old).then(() => this.#connect(line))
@@ -209,6 +222,7 @@ export class ClusterPool {
     made.then(
       (connection) => {
         ended()
+        this.#pace.made(performance.now() - began)
         if (this.#closed) return this.#discard(connection)
         this.#park(line, connection)
         this.#serve(line)

@@ -1,5 +1,6 @@
 import type { Connection } from './connection.ts'
 import { FairQueue } from './fair-queue.ts'
+import type { Pace } from './pace.ts'
 import { type Demand, goesTo } from './places.ts'
 import type { TenantShares } from './tenant-shares.ts'
 
@@ -19,6 +20,12 @@ export interface DatabaseLine {
   leased: number
   /** Connections that are being made, for nobody in particular: who waits gets the next one, new or given back. */
   making: number
+  /** When one of its connections was last given to somebody, or given back. */
+  movedAt: number
+  /** Of those who wait: who want one more to be made, whatever it costs. */
+  eager: number
+  /** Of all who waited, and wait no more, since one was made last. */
+  waitedMs: number
 }
 
 /** As many as wait are served by one connection before another one would be ready. */
@@ -32,17 +39,28 @@ export function heldBy({ idle, leased, making }: DatabaseLine): number {
 export class DatabaseLines {
   readonly #lines = new Map<string, DatabaseLine>()
   readonly #shares: TenantShares
+  readonly #pace: Pace
   readonly #connectionsMax: number
 
-  constructor(shares: TenantShares, connectionsMax: number) {
+  constructor(shares: TenantShares, pace: Pace, connectionsMax: number) {
     this.#shares = shares
+    this.#pace = pace
     this.#connectionsMax = connectionsMax
   }
 
   of(database: string): DatabaseLine {
     const known = this.#lines.get(database)
     if (known !== undefined) return known
-    const line = { database, idle: [], queue: new FairQueue<Want>(), leased: 0, making: 0 }
+    const line = {
+      database,
+      idle: [],
+      queue: new FairQueue<Want>(),
+      leased: 0,
+      making: 0,
+      movedAt: 0,
+      eager: 0,
+      waitedMs: 0,
+    }
     this.#lines.set(database, line)
     return line
   }
@@ -81,11 +99,15 @@ export class DatabaseLines {
     return giver
   }
 
-  #wants({ queue, idle, making }: DatabaseLine): boolean {
+  #wants(line: DatabaseLine): boolean {
+    const { queue, idle, leased, making, movedAt, eager } = line
     if (queue.size === 0) return false
     let waiting = -idle.length
     for (const [tenant, count] of queue.waiting()) waiting += Math.min(count, this.#shares.roomOf(tenant))
-    return Math.ceil(waiting / WAITING_PER_MAKING) > making
+    const now = performance.now()
+    const waitedMs = line.waitedMs + (queue.size * waitOf(line, now)) / 2
+    const patient = this.#pace.isWorthOne(waitedMs) ? 0 : this.#pace.patience(leased, now - movedAt)
+    return Math.max(Math.ceil((waiting - patient) / WAITING_PER_MAKING), Math.min(eager, waiting)) > making
   }
 
   #goesTo(taker: DatabaseLine, owner: DatabaseLine): boolean {
@@ -97,7 +119,12 @@ export class DatabaseLines {
   }
 }
 
+/** How long the one has waited whose turn is next. */
+function waitOf({ queue }: DatabaseLine, now: number): number {
+  const first = queue.first()
+  return first === null ? 0 : now - first.since
+}
+
 function demandOf(line: DatabaseLine, now: number): Demand {
-  const first = line.queue.first()
-  return { held: heldBy(line), tenants: line.queue.tenants, waitsMs: first === null ? 0 : now - first.since }
+  return { held: heldBy(line), tenants: line.queue.tenants, waitsMs: waitOf(line, now) }
 }

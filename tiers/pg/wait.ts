@@ -8,7 +8,7 @@ export interface WaitOptions {
   readonly queueWaitMs: number
   readonly signal: AbortSignal | undefined
   /** It is over, either way. */
-  onEnd(): void
+  onEnd(waitedMs: number): void
 }
 
 /**
@@ -17,14 +17,15 @@ export interface WaitOptions {
  */
 export function waitInLine(line: DatabaseLine, options: WaitOptions): Promise<Connection> {
   const { cluster, tenant, queueWaitMs, signal, onEnd } = options
+  const since = performance.now()
   return new Promise((resolve, reject) => {
     const settle = () => {
       clearTimeout(timer)
       signal?.removeEventListener('abort', onAbort)
-      onEnd()
+      onEnd(performance.now() - since)
     }
     const waiter = line.queue.push(tenant, {
-      since: performance.now(),
+      since,
       grant: (connection) => {
         settle()
         resolve(connection)

@@ -15,7 +15,8 @@ export interface EntranceDeps {
    * @throws InnkeeperError when the tenant is unknown, suspended or gone
    */
   place(id: TenantId, fresh: boolean): Promise<PlacedTenant> | PlacedTenant
-  lease(tenant: PlacedTenant, signal: AbortSignal | undefined): Promise<Lease>
+  /** @param eager for a connection more, and not for one that comes back */
+  lease(tenant: PlacedTenant, signal: AbortSignal | undefined, eager?: boolean): Promise<Lease>
   /** How long a request waits for a tenant that is being moved, in milliseconds. */
   readonly movingWaitMs: number
   readonly parking: Parking

@@ -21,7 +21,7 @@ const TABLES_MAX = 50
 export async function makeReady(deps: EntranceDeps, steps: StepMaker, tenant: PlacedTenant): Promise<void> {
   const signal = AbortSignal.timeout(BOUND_MS)
   const knock = async () => {
-    const lease = await deps.lease(tenant, signal)
+    const lease = await deps.lease(tenant, signal, true)
     const { connection } = lease
     try {
       const { state, error } = await connection.run(steps.opening(tenant, false, {}, ''), signal)

@@ -2,7 +2,14 @@ import type { ConfigInput } from '../../../config/index.ts'
 import { startTestSystem, type TestSystem, type TestSystemOptions, type TestTenant } from '../../support/system.ts'
 
 /** What lasts for others' sake is short here or left out, and a machine that is busy gets its time. */
-export const QUICK = { quarantineMs: 700, watchPassMs: 200, deadlineMs: 2_000, drainMs: 600, unpacedMs: 600_000 }
+export const QUICK = {
+  quarantineMs: 700,
+  calmMs: 20,
+  watchPassMs: 200,
+  deadlineMs: 2_000,
+  drainMs: 600,
+  unpacedMs: 600_000,
+}
 
 /** A load asks as much as it can. */
 const WIDE = { requestsPerSecond: 1e6, burst: 1e6, concurrency: 1e4 }

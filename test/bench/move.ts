@@ -224,6 +224,8 @@ async function moveTo(control: ControlPlane, tenant: string, tier: string, load?
   assertGoing(await moves.reached(id, 'catching_up'))
   const copyMs = performance.now() - copying
   assertGoing(await moves.reached(id, 'verifying'))
+  assertGoing(await moves.reached(id, 'cutting_over'))
+  // What the load felt until here is the work's doing, and not the pause's.
   if (load) reports.push(await load.report())
   assertGoing(await moves.reached(id, 'watching'))
   const servedMs = performance.now() - began

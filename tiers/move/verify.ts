@@ -50,10 +50,11 @@ export async function verifyAll(
     const proofs: TableProof[] = []
     const differences: string[] = []
     for (const table of tables) {
-      const [here, there] = await Promise.all([
-        hashOfAll(from, source, table, pacer),
-        hashOfAll(to, target, table, pacer),
-      ])
+      const ours = () => hashOfAll(from, source, table, pacer)
+      const theirs = () => hashOfAll(to, target, table, pacer)
+      // Of one server both at a time would take twice as much from its other tenants.
+      const isOneServer = source.placement.cluster === target.placement.cluster
+      const [here, there] = isOneServer ? [await ours(), await theirs()] : await Promise.all([ours(), theirs()])
       proofs.push({ table: table.name, rows: here.rows, source: here.hash, target: there.hash })
       if (here.rows === there.rows && here.hash === there.hash) continue
       differences.push(...(await nameDifferences(from, to, source, target, table)))

@@ -2,7 +2,6 @@ import type { PostgresHost } from '../../config/index.ts'
 import type { Connection } from './connection.ts'
 import { type ConnectionSource, createConnectionSource } from './connection-source.ts'
 import { type DatabaseLine, DatabaseLines } from './database-lines.ts'
-import { Pace } from './pace.ts'
 import { overloaded, shuttingDown } from './pool-errors.ts'
 import type { PostgresServer } from './server.ts'
 import { TenantShares, type TenantUse } from './tenant-shares.ts'
@@ -42,7 +41,7 @@ export interface PoolStatus {
   readonly waiting: number
 }
 
-const PATROL_MS = 20
+const PATROL_MS = 50
 /** Connections that are made at the same time: each is work for the server that those who are served would feel. */
 const MAKING_MAX = 4
 
@@ -54,7 +53,6 @@ const MAKING_MAX = 4
 export class ClusterPool {
   readonly #options: ClusterPoolOptions
   readonly #shares: TenantShares
-  readonly #pace = new Pace()
   readonly #lines: DatabaseLines
   readonly #leased = new Set<Connection>()
   readonly #source: ConnectionSource
@@ -67,7 +65,7 @@ export class ClusterPool {
   constructor(options: ClusterPoolOptions) {
     this.#options = options
     this.#shares = new TenantShares(options.connectionsMax)
-    this.#lines = new DatabaseLines(this.#shares, this.#pace, options.connectionsMax)
+    this.#lines = new DatabaseLines(this.#shares, options.connectionsMax)
     this.#source = createConnectionSource({ ...options, onChange: (host) => this.#leaveOthers(host) })
     this.#sweeper = setInterval(() => this.#closeIdle(), Math.max(100, options.idleMs / 4))
     this.#sweeper.unref()
@@ -88,15 +86,12 @@ export class ClusterPool {
     const use = this.#shares.useOf(request.tenant, request.share)
     const isReady = line.idle.length > 0 && this.#shares.mayHave(use)
     const connection = isReady ? this.#hand(line, use.tenant) : await this.#wait(line, use, request)
-    const leasedAt = performance.now()
     let released = false
     return {
       connection,
       release: () => {
         if (released) throw new Error('a lease is released once')
         released = true
-        line.movedAt = performance.now()
-        this.#pace.returned(line.movedAt - leasedAt)
         this.#release(line, use, connection)
       },
     }
@@ -122,8 +117,7 @@ export class ClusterPool {
       tenant: use.tenant,
       queueWaitMs,
       signal,
-      onEnd: (waitedMs) => {
-        line.waitedMs += waitedMs
+      onEnd: () => {
         if (eager) line.eager--
         this.#shares.endWait(use)
         this.#lines.forgetUnused(line)
@@ -137,6 +131,7 @@ export class ClusterPool {
 
   #release(line: DatabaseLine, use: TenantUse, connection: Connection): void {
     line.leased--
+    line.movedAt = performance.now()
     this.#leased.delete(connection)
     this.#shares.giveBack(use)
     // Whoever asks again at once must not be given the next one that is as dead.
@@ -210,8 +205,6 @@ export class ClusterPool {
 
   /** A new connection takes over the place of the old one, where there is one, when that is gone. */
   #make(line: DatabaseLine, old: Connection | null): void {
-    const began = performance.now()
-    line.waitedMs = 0
     line.making++
     this.#making++
     const made = old === null ? this.#connect(line) : this.#source.end(old).then(() => this.#connect(line))
@@ -222,8 +215,8 @@ export class ClusterPool {
     made.then(
       (connection) => {
         ended()
-        this.#pace.made(performance.now() - began)
         if (this.#closed) return this.#discard(connection)
+        line.firstAt = Math.min(line.firstAt, performance.now())
         this.#park(line, connection)
         this.#serve(line)
       },

@@ -1,6 +1,5 @@
 import type { Connection } from './connection.ts'
 import { FairQueue } from './fair-queue.ts'
-import type { Pace } from './pace.ts'
 import { type Demand, goesTo } from './places.ts'
 import type { TenantShares } from './tenant-shares.ts'
 
@@ -20,16 +19,23 @@ export interface DatabaseLine {
   leased: number
   /** Connections that are being made, for nobody in particular: who waits gets the next one, new or given back. */
   making: number
-  /** When one of its connections was last given to somebody, or given back. */
+  /** When it had its first connection, and when one of them was last given to somebody, or given back. */
+  firstAt: number
   movedAt: number
-  /** Of those who wait: who want one more to be made, whatever it costs. */
+  /** Of those who wait: who want one more to be made, whether those in use come back or not. */
   eager: number
-  /** Of all who waited, and wait no more, since one was made last. */
-  waitedMs: number
 }
 
 /** As many as wait are served by one connection before another one would be ready. */
 const WAITING_PER_MAKING = 4
+/**
+ * A crowd that comes to a new database all at once, as a tenant's waiting requests do after a move, is served by a few connections
+ * sooner than by many: each more costs the server as much as ten to fifty statements, and the crowd waits for that too.
+ */
+const YOUNG_MS = 1_000
+const YOUNG_CONNECTIONS = 4
+/** Where none has come back for so long, they are kept by statements that take long. */
+const STILL_MS = 50
 
 export function heldBy({ idle, leased, making }: DatabaseLine): number {
   return idle.length + leased + making
@@ -39,28 +45,18 @@ export function heldBy({ idle, leased, making }: DatabaseLine): number {
 export class DatabaseLines {
   readonly #lines = new Map<string, DatabaseLine>()
   readonly #shares: TenantShares
-  readonly #pace: Pace
   readonly #connectionsMax: number
 
-  constructor(shares: TenantShares, pace: Pace, connectionsMax: number) {
+  constructor(shares: TenantShares, connectionsMax: number) {
     this.#shares = shares
-    this.#pace = pace
     this.#connectionsMax = connectionsMax
   }
 
   of(database: string): DatabaseLine {
     const known = this.#lines.get(database)
     if (known !== undefined) return known
-    const line = {
-      database,
-      idle: [],
-      queue: new FairQueue<Want>(),
-      leased: 0,
-      making: 0,
-      movedAt: 0,
-      eager: 0,
-      waitedMs: 0,
-    }
+    const queue = new FairQueue<Want>()
+    const line = { database, idle: [], queue, leased: 0, making: 0, firstAt: Infinity, movedAt: 0, eager: 0 }
     this.#lines.set(database, line)
     return line
   }
@@ -100,14 +96,12 @@ export class DatabaseLines {
   }
 
   #wants(line: DatabaseLine): boolean {
-    const { queue, idle, leased, making, movedAt, eager } = line
+    const { queue, idle, making, eager } = line
     if (queue.size === 0) return false
     let waiting = -idle.length
     for (const [tenant, count] of queue.waiting()) waiting += Math.min(count, this.#shares.roomOf(tenant))
-    const now = performance.now()
-    const waitedMs = line.waitedMs + (queue.size * waitOf(line, now)) / 2
-    const patient = this.#pace.isWorthOne(waitedMs) ? 0 : this.#pace.patience(leased, now - movedAt)
-    return Math.max(Math.ceil((waiting - patient) / WAITING_PER_MAKING), Math.min(eager, waiting)) > making
+    if (Math.min(eager, waiting) > making) return true
+    return Math.ceil(waiting / WAITING_PER_MAKING) > making && !isPatient(line)
   }
 
   #goesTo(taker: DatabaseLine, owner: DatabaseLine): boolean {
@@ -119,12 +113,12 @@ export class DatabaseLines {
   }
 }
 
-/** How long the one has waited whose turn is next. */
-function waitOf({ queue }: DatabaseLine, now: number): number {
-  const first = queue.first()
-  return first === null ? 0 : now - first.since
+function isPatient(line: DatabaseLine): boolean {
+  const now = performance.now()
+  return now - line.firstAt < YOUNG_MS && heldBy(line) >= YOUNG_CONNECTIONS && now - line.movedAt < STILL_MS
 }
 
 function demandOf(line: DatabaseLine, now: number): Demand {
-  return { held: heldBy(line), tenants: line.queue.tenants, waitsMs: waitOf(line, now) }
+  const first = line.queue.first()
+  return { held: heldBy(line), tenants: line.queue.tenants, waitsMs: first === null ? 0 : now - first.since }
 }

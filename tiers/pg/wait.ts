@@ -8,7 +8,7 @@ export interface WaitOptions {
   readonly queueWaitMs: number
   readonly signal: AbortSignal | undefined
   /** It is over, either way. */
-  onEnd(waitedMs: number): void
+  onEnd(): void
 }
 
 /**
@@ -17,15 +17,14 @@ export interface WaitOptions {
  */
 export function waitInLine(line: DatabaseLine, options: WaitOptions): Promise<Connection> {
   const { cluster, tenant, queueWaitMs, signal, onEnd } = options
-  const since = performance.now()
   return new Promise((resolve, reject) => {
     const settle = () => {
       clearTimeout(timer)
       signal?.removeEventListener('abort', onAbort)
-      onEnd(performance.now() - since)
+      onEnd()
     }
     const waiter = line.queue.push(tenant, {
-      since,
+      since: performance.now(),
       grant: (connection) => {
         settle()
         resolve(connection)

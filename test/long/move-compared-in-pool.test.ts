@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { withAdmin } from '../../tiers/pg/admin.ts'
-import type { TestSystem } from '../support/system.ts'
 import { startTwoClusters } from '../move/support/two-clusters.ts'
+import type { TestSystem } from '../support/system.ts'
 
 /** Of a mover that may silence nothing: foreign keys act in the pool while its rows come in. */
 let system: TestSystem

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import * as schema from '../../config/schema.ts'
 import type { MoveContext } from '../../tiers/move/context.ts'
-import type { TestSystem } from '../support/system.ts'
 import { startTwoClusters } from '../move/support/two-clusters.ts'
+import type { TestSystem } from '../support/system.ts'
 
 let system: TestSystem
 beforeAll(async () => {

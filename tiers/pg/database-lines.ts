@@ -30,7 +30,7 @@ export interface DatabaseLine {
 const WAITING_PER_MAKING = 4
 /**
  * A crowd that comes to a new database all at once, as a tenant's waiting requests do after a move, is served by a few connections
- * sooner than by many: each more costs the server as much as ten to fifty statements, and the crowd waits for that too.
+ * sooner than by many: each more costs the server as much as some ten statements, and the crowd waits for that too.
  */
 const YOUNG_MS = 1_000
 const YOUNG_CONNECTIONS = 4

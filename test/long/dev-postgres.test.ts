@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
@@ -9,7 +9,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { asAccount } from '../../gateway/dev/postgres/account.ts'
 import { findPostgresBinaries } from '../../gateway/dev/postgres/binaries.ts'
 import { choosePlace } from '../../gateway/dev/postgres/place.ts'
-import { isPostmaster } from '../../gateway/dev/postgres/process.ts'
+import { familyOf, isPostmaster } from '../../gateway/dev/postgres/process.ts'
 import { removeLocalPostgres } from '../../gateway/dev/postgres/remove.ts'
 import { startLocalPostgres } from '../../gateway/dev/postgres/server.ts'
 import type { LocalPostgres, LocalPostgresOptions } from '../../gateway/dev/postgres/types.ts'
@@ -174,6 +174,37 @@ test('a frozen server answers again when it is thawed, and can be stopped', asyn
   await expect.poll(() => isGone(server.pid)).toBe(true)
   expect(performance.now() - stopping).toBeLessThan(30_000)
 })
+
+test('a server is frozen as a whole, also while connections are being made', { timeout: 60_000 }, async () => {
+  const server = await start('crowded')
+  const client = `import pg from 'pg'
+    const go = async () => {
+      const client = new pg.Client(process.argv[1])
+      client.on('error', () => {})
+      await client.connect().then(() => client.end()).catch(() => {})
+      go()
+    }
+    for (let n = 0; n < 6; n++) go()`
+  const clients = Array.from({ length: 3 }, () =>
+    spawn(process.execPath, ['--input-type=module', '-e', client, server.url()]),
+  )
+  try {
+    await new Promise((resolve) => setTimeout(resolve, 1_000))
+    for (let round = 0; round < 200; round++) {
+      server.kill('SIGSTOP')
+      // One that was waiting for a processor stops when it gets one.
+      await expect.poll(() => familyOf(server.pid).map(stateOf).filter(isAwake), { timeout: 5_000 }).toEqual([])
+      server.kill('SIGCONT')
+      await new Promise((resolve) => setTimeout(resolve, 20 + (round % 10)))
+    }
+  } finally {
+    for (const each of clients) each.kill('SIGKILL')
+  }
+})
+
+const stateOf = (pid: number) => readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]![0]!
+/** T: frozen; Z: ended. */
+const isAwake = (state: string) => !'TZ'.includes(state)
 
 test('the process id of a dead server that another process has now is no obstacle', async () => {
   const dataDir = join(folder, 'reused')

@@ -83,6 +83,31 @@ export function familyOf(pid: number): number[] {
   return [pid, ...readFileSync(list, 'utf8').split(' ').filter(Boolean).map(Number)]
 }
 
+/**
+ * The same, with everything in it frozen when it returns: while one of them runs another may be born, and the list of
+ * children leaves some out while any of them ends.
+ */
+export function frozenFamilyOf(pid: number): number[] {
+  for (;;) {
+    const isListWhole = isStill(pid)
+    const family = familyOf(pid)
+    if (isListWhole && family.every(isStill)) return family
+    for (const each of family) signal(each, 'SIGSTOP')
+    // A signal takes effect when its process is given a processor.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1)
+  }
+}
+
+/** Frozen, or ended and not taken note of yet. */
+function isStill(pid: number): boolean {
+  try {
+    return /\) [TZX]/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+  } catch {
+    // Gone, or not Linux, where there is no telling.
+    return true
+  }
+}
+
 /** Stops it: in order first, then at once (it recovers from its log at the next start), then by force. */
 export async function stopPostmaster(pid: number, data: string, mode: 'fast' | 'immediate'): Promise<void> {
   if (!isPostmaster(pid, data)) return

@@ -3,7 +3,7 @@ import { ensureCluster } from './cluster.ts'
 import { type Launch, launch } from './launch.ts'
 import { choosePlace } from './place.ts'
 import { HOST } from './postmaster.ts'
-import { familyOf, isPostmaster, signal, stopPostmaster } from './process.ts'
+import { frozenFamilyOf, isPostmaster, signal, stopPostmaster } from './process.ts'
 import type { LocalPostgres, LocalPostgresOptions } from './types.ts'
 
 /**
@@ -49,5 +49,5 @@ export async function startLocalPostgres(options: LocalPostgresOptions): Promise
 function kill(pid: number, data: string, name: NodeJS.Signals): void {
   if (!isPostmaster(pid, data)) return
   const isFailure = name === 'SIGKILL' || name === 'SIGSTOP' || name === 'SIGCONT'
-  for (const each of isFailure ? familyOf(pid) : [pid]) signal(each, name)
+  for (const each of isFailure ? frozenFamilyOf(pid) : [pid]) signal(each, name)
 }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { v7 as uuidv7 } from 'uuid'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { migrateRoom } from '../../tiers/migrate/migrate-room.ts'
 import type { AdminSql } from '../../tiers/pg/admin.ts'
@@ -199,6 +200,22 @@ describe('a migration is refused by name, and leaves nothing, that has', () => {
     expect(error!.details).toMatch(named)
     expect(error!.hint).toMatch(/\w/)
   })
+})
+
+test('vacuum does not shut the pool to everyone to give space back, unless the product wants it to', async () => {
+  const keys = `${TENANT}, id int, primary key (tenant_id, id)`
+  await apply(
+    `create table "{room}".kept (${keys}); create table "{room}".given (${keys}) with (vacuum_truncate = true)`,
+  )
+  const bytesAfter = async (table: string) => {
+    await sql.unsafe(`insert into app.${table} select '${uuidv7()}', n from generate_series(1, 20000) n`)
+    await sql.unsafe(`delete from app.${table}`)
+    await sql.unsafe(`vacuum app.${table}`)
+    const [row] = await sql.unsafe<{ bytes: number }[]>(`select pg_relation_size('app.${table}')::float8 as bytes`)
+    return row!.bytes
+  }
+  expect(await bytesAfter('kept')).toBeGreaterThan(500_000)
+  expect(await bytesAfter('given')).toBe(0)
 })
 
 test('all faults of a migration are told at once', async () => {

@@ -51,6 +51,7 @@ export async function protectRoom(
     // A partition reached directly would skip its parent's policy; only the parent is granted.
     if (!partition) await tx.unsafe(`grant select, insert, update, delete on ${table} to ${roles}`)
     if (room !== APP_SCHEMA) await keepStrangersOut(tx, table, room, roles)
+    else await keepPages(tx, table)
     await openToMover(tx, table)
   }
   await captureChanges(tx, room, references)
@@ -74,6 +75,18 @@ async function keepStrangersOut(tx: AdminSql, table: string, room: string, roles
       `create policy innkeeper_room_${command} on ${table} as restrictive for ${command} to ${roles} with check (${check})`,
     )
   }
+}
+
+/**
+ * When a large tenant has left the pool, vacuum would give the end of the file back to the disk, and shut the table to
+ * everyone again and again while it does. The space is used by whoever comes next. Who has said otherwise is left alone.
+ */
+async function keepPages(tx: AdminSql, table: string): Promise<void> {
+  const [found] = await tx<{ says: boolean }[]>`
+    select coalesce(array_to_string(reloptions, ' ') like '%vacuum_truncate=%', false) as says
+    from pg_class where oid = ${table}::regclass and relkind = 'r'`
+  if (found?.says === false)
+    await tx.unsafe(`alter table ${table} set (vacuum_truncate = false, toast.vacuum_truncate = false)`)
 }
 
 /** A move's rows, and only those, for the role that only movers take on. */

@@ -5,6 +5,7 @@ import type { Move } from './types.ts'
 /** How moves are followed from outside: by what the runners of this process say, and by looking every now and then. */
 export interface Following {
   events(id: string, signal?: AbortSignal): AsyncGenerator<Move>
+  /** A state that lasts a moment may be missed: name those that follow it too. A move that has ended has reached all. */
   reached(id: string, ...states: MoveState[]): Promise<Move>
 }
 
@@ -15,12 +16,14 @@ export function followMoves(get: (id: string) => Promise<Move>, changes: EventEm
   const events = async function* (id: string, signal?: AbortSignal) {
     let last = ''
     for (;;) {
+      // From before the look on: what changes while it is under way is looked at too.
+      const changed = nextChange(changes, id)
       const move = await get(id)
       const seen = JSON.stringify([move.state, move.progress, move.reason, move.attempts])
       if (seen !== last) yield move
       last = seen
       if (isFinal(move.state) || signal?.aborted) return
-      await nextChange(changes, id)
+      await changed
     }
   }
   return {

@@ -11,7 +11,7 @@ import { loosen, makeWhole } from './readiness.ts'
 import { retreat } from './retreat.ts'
 import { beginRead } from './side.ts'
 import type { TableProof } from './types.ts'
-import { forgetDirty, verifyAll } from './verify.ts'
+import { forgetDirty, verifyAll, verifyDirty } from './verify.ts'
 
 /** The states before the flip, one function each. Each may be begun again after a crash anywhere in it. */
 
@@ -64,7 +64,7 @@ export async function copy(ctx: MoveContext): Promise<Outcome> {
   let { rows, bytes } = await copiedBefore(ctx)
   let here = 0
   await copyRows(ctx.source, ctx.target, await ctx.tables(), {
-    paced: ctx.pacer.paced,
+    pacer: ctx.pacer,
     chunkBytes: settings.chunkBytes,
     onChunk(chunkRows, chunkBytes) {
       rows += chunkRows
@@ -136,17 +136,28 @@ function pacerOf(ctx: MoveContext, flow: Flow): Pacer {
   return flow === ctx ? ctx.pacer : UNPACED
 }
 
-/** A last pass, and under its snapshot every row of both sides. */
+/**
+ * A pass, and under its snapshot every row of both sides; then, until it is little, what came in while the rows were hashed,
+ * so that the pause is not spent on it.
+ */
 export async function verify(ctx: MoveContext, flow: Flow): Promise<Outcome> {
   const tables = await ctx.tables()
+  const pacer = pacerOf(ctx, flow)
   let proofs: TableProof[] = []
   await applyPass(flow.source, flow.target, tables, async () => {
     await ctx.hook('applied')
-    proofs = await verifyAll(flow.source, flow.target, tables, pacerOf(ctx, flow))
+    proofs = await verifyAll(flow.source, flow.target, tables, pacer)
   })
   await forgetDirty(flow.target)
-  // What came in while the rows were hashed, so that the pause is not spent on it.
-  await applyPass(flow.source, flow.target, tables)
+  for (let left = Number.POSITIVE_INFINITY; left > ctx.settings.lagMax; ) {
+    ctx.signal.throwIfAborted()
+    const pass = await applyPass(flow.source, flow.target, tables, async () => {
+      await verifyDirty(flow.source, flow.target, tables, Number.POSITIVE_INFINITY, pacer)
+      await forgetDirty(flow.target)
+    })
+    if (pass.notes > left / 2) break
+    left = pass.notes
+  }
   const rows = proofs.reduce((sum, p) => sum + p.rows, 0)
   return { event: 'done', patch: { certificate: { tables: proofs, rows, verifiedAt: new Date().toISOString() } } }
 }

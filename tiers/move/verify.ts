@@ -27,7 +27,8 @@ const verified = new WeakSet<MoverClient>()
 const NAMED_MAX = 5
 /** One piece of a table: its hash is a few hundredths of a second of a server's time. */
 const PIECE_ROWS = 50_000
-const PIECE_ROWS_MIN = 2_000
+const PIECE_ROWS_MIN = 500
+const DIRTY_PIECE_ROWS = 1_000
 const BLOCK_BYTES = 8192
 
 /**
@@ -68,6 +69,7 @@ export async function verifyAll(
  * Compares only what was applied since it was last compared. To be called while the snapshot of a pass is open at the source
  * and committed at the target.
  *
+ * @param rowsMax of rows that may be compared
  * @returns how many rows were compared; null where they are more than may be
  * @throws Differs; and an Error where the connection of the whole verification is gone, which has to be repeated then
  */
@@ -76,28 +78,29 @@ export async function verifyDirty(
   target: Side,
   tables: readonly RoomTable[],
   rowsMax: number,
+  pacer: Pacer = UNPACED,
 ): Promise<number | null> {
   const [from, to] = await Promise.all([source.client(), target.client()])
   if (!verified.has(to)) throw new Error('the connection that knew what to compare is gone: all is verified once more')
   return to.transaction(beginRead(target), async () => {
-    const dirty = await to.query<{ table_name: string; keys: unknown[]; count: number }>(
-      `select table_name, jsonb_agg(key) as keys, count(*)::float8 as count
-       from (select distinct table_name, key from ${DIRTY}) d group by 1`,
+    const dirty = await to.query<{ table_name: string; keys: string; count: number }>(
+      `select table_name, jsonb_agg(key)::text as keys, count(*)::float8 as count
+       from (select table_name, key, (row_number() over (partition by table_name) - 1) / ${DIRTY_PIECE_ROWS} as piece
+         from (select distinct table_name, key from ${DIRTY}) d) p
+       group by table_name, piece`,
     )
     const count = dirty.reduce((sum, d) => sum + d.count, 0)
     if (count > rowsMax) return null
-    const differences: string[] = []
+    const differences = new Set<string>()
     for (const { table_name, keys } of dirty) {
       const table = tables.find((t) => t.name === table_name)
       if (table === undefined) continue
-      const text = JSON.stringify(keys)
-      const [here, there] = await Promise.all([
-        hashOfKeys(from, source, table, text),
-        hashOfKeys(to, target, table, text),
-      ])
-      if (here.rows !== there.rows || here.hash !== there.hash) differences.push(changed(table))
+      const [here, there] = await pacer.paced(() =>
+        Promise.all([hashOfKeys(from, source, table, keys), hashOfKeys(to, target, table, keys)]),
+      )
+      if (here.rows !== there.rows || here.hash !== there.hash) differences.add(changed(table))
     }
-    if (differences.length > 0) throw new Differs(differences)
+    if (differences.size > 0) throw new Differs([...differences])
     return count
   })
 }
@@ -128,9 +131,10 @@ interface Hash {
 /** The whole table, in pieces between which the neighbours have their turn. The last piece has no end. */
 async function hashOfAll(client: MoverClient, side: Side, table: RoomTable, pacer: Pacer): Promise<Hash> {
   const next = side.placement.isolation === 'shared' ? byKey(client, side, table) : await byPlace(client, side, table)
+  const inPieces = pacer.pieces()
   let sum: Hash = { rows: 0, hash: '0:0' }
   for (;;) {
-    const { piece, isLast } = await pacer.paced(async (part) => {
+    const { piece, isLast } = await inPieces(async (part) => {
       const { where, isLast } = await next(Math.max(PIECE_ROWS_MIN, Math.floor(part * PIECE_ROWS)))
       const chosen = [`t.tenant_id = '${side.tenant}'`, ...where].join(' and ')
       return { piece: await hashOf(client, table, `${side.table(table.name)} t where ${chosen}`), isLast }

@@ -255,15 +255,23 @@ export const configShape = z.strictObject({
       throttle: z
         .union([
           z.literal('off'),
-          z.strictObject({
-            ratioMax: z
-              .number()
-              .min(1)
-              .max(100)
-              .default(1.2)
-              .describe("how many times its latency at rest a server's may be while a move copies"),
-            partMin: z.number().min(0.01).max(1).default(0.05).describe('of its full speed a copy always has'),
-          }),
+          z
+            .strictObject({
+              ratioMax: z
+                .number()
+                .min(1)
+                .max(100)
+                .default(1.2)
+                .describe("how many times its latency at rest a server's may be while a move copies"),
+              partMin: z.number().min(0.01).max(1).default(0.05).describe('of the time a copy always has'),
+              partMax: z
+                .number()
+                .min(0.01)
+                .max(1)
+                .default(0.33)
+                .describe('of the time a copy has at most: 1 where a server has processors to spare'),
+            })
+            .refine((t) => t.partMin <= t.partMax, { path: ['partMin'], error: 'is more than partMax' }),
         ])
         .prefault({}),
     })

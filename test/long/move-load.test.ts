@@ -9,6 +9,8 @@ import type { TestSystem } from '../support/system.ts'
 
 /** Three blocks: many chunks of few rows. */
 const CHUNK_BYTES = 3 * 8192
+/** Few rows may be compared in the pause. */
+const DIRTY_MAX = 5
 
 let system: TestSystem
 beforeAll(async () => {
@@ -19,7 +21,7 @@ beforeAll(async () => {
   ] as const
   system = await startTwoClusters(tenants, {
     migrationsFolder: ODD_MIGRATIONS,
-    moveSettings: { ...QUICK, chunkBytes: CHUNK_BYTES },
+    moveSettings: { ...QUICK, chunkBytes: CHUNK_BYTES, dirtyMax: DIRTY_MAX, lagMax: DIRTY_MAX },
   })
 })
 afterAll(() => system?.close())
@@ -143,4 +145,39 @@ test('a table that is rewritten while it is copied is copied again', async () =>
     12,
   )
   expect(rewrites).toHaveLength(1)
+})
+
+test('more rows than may be compared in the pause may change during the verification, however often', async () => {
+  const run = runIn((await system.openTenants('us')).session('acme'))
+  const change = () => run(`update "{room}".nodes set rank = rank + 1000000 where area = 'more' and number % 10 = 0`)
+  const [row] = await run(`select count(*)::int as n from "{room}".nodes where area = 'more' and number % 10 = 0`)
+  expect(row!.n).toBeGreaterThan(10 * DIRTY_MAX)
+  for (const isolation of ['shared', 'database'] as const) await moveWith(isolation, 'applied', change)
+})
+
+test('a pool that others have left half empty is copied from in chunks that are no smaller', async () => {
+  const { id, placement } = await system.control.tenant('acme')
+  const here = placement!.isolation === 'shared' ? placement! : await moveWith('shared', 'bare', async () => {})
+  const admin = system.control.makerOf(here.cluster).admin(here.database)
+  const nodes = `"${here.schema}".nodes`
+  await admin.unsafe(
+    `insert into ${nodes} (tenant_id, area, number, rank)
+     select gen_random_uuid(), repeat('left', 20), n, n from generate_series(1, 100000) n`,
+  )
+  await admin.unsafe(`delete from ${nodes} where tenant_id <> '${id}'`)
+  await admin.unsafe(`vacuum analyze ${nodes}`)
+  let chunks = 0
+  const runner = system.control.moves.run((point) => {
+    if (point === 'chunk') chunks++
+  })
+  try {
+    const { rows } = (await admin.unsafe<{ rows: number }[]>(`select count(*)::int as rows from ${nodes}`))[0]!
+    const move = await system.control.moves.start({ tenant: 'acme', tier: TIER_OF.schema, by: 'test' })
+    await system.control.moves.reached(move.id, 'watching')
+    expect(rows).toBeGreaterThan(1_000)
+    // Some hundred rows fit into a chunk; where the empty space counted it was a few.
+    expect(chunks).toBeLessThan(rows / 50)
+  } finally {
+    await runner.close()
+  }
 })

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { createGauges, type Gauge, openGauge } from '../../tiers/move/gauge.ts'
 import { openPacer } from '../../tiers/move/pacer.ts'
 import {
-  BEGINNING,
+  beginning,
   HELD_SAMPLES,
   limitMs,
   observe,
@@ -12,7 +12,8 @@ import {
 } from '../../tiers/move/throttle.ts'
 import { waitUntil } from '../support/wait.ts'
 
-const LIMITS = { ratioMax: 1.2, partMin: 0.05 }
+const LIMITS = { ratioMax: 1.2, partMin: 0.05, partMax: 0.8 }
+const BEGINNING = beginning(LIMITS)
 const feed = (state: ThrottleState, latencies: readonly (number | null)[]) => {
   const parts: number[] = []
   let now = state
@@ -38,7 +39,7 @@ describe('what a move may take from its neighbours', () => {
     expect(suffering.now.part).toBe(LIMITS.partMin)
     const well = feed(suffering.now, times(400, 2.5))
     expect(well.parts).toEqual(well.parts.toSorted((a, b) => a - b))
-    expect(well.now.part).toBe(1)
+    expect(well.now.part).toBe(LIMITS.partMax)
     // Down is quicker than up.
     expect(suffering.parts.length).toBeLessThan(well.parts.length)
   })
@@ -47,16 +48,16 @@ describe('what a move may take from its neighbours', () => {
     const one = (i: number) => i % 10 === 0
     const two = (i: number) => one(i) || i % 10 === 5
     const answers = (isSlow: (i: number) => boolean) => Array.from({ length: 400 }, (_, i) => (isSlow(i) ? 50 : 2))
-    expect(feed(rested, answers(one)).now.part).toBe(1)
+    expect(feed(rested, answers(one)).now.part).toBe(LIMITS.partMax)
     expect(feed(rested, answers(two)).parts).toContain(LIMITS.partMin)
   })
 
   test('a server that becomes busier by itself is not taken for our doing: the baseline is taken again at rest', () => {
     const busier = feed(rested, times(HELD_SAMPLES + 1, 6)).now
     expect(busier).toMatchObject({ phase: 'resting', part: LIMITS.partMin })
-    expect(feed(rested, times(WORK_SAMPLES, 2)).now).toMatchObject({ phase: 'resting', part: 1 })
+    expect(feed(rested, times(WORK_SAMPLES, 2)).now).toMatchObject({ phase: 'resting', part: LIMITS.partMax })
     const again = feed(busier, times(3 * (REST_SAMPLES + WORK_SAMPLES), 6)).now
-    expect(again.part).toBe(1)
+    expect(again.part).toBe(LIMITS.partMax)
   })
 
   test('a server that does not answer suffers, and holds a move for ever neither at rest nor at work', () => {
@@ -71,6 +72,7 @@ function gaugeOf(part: number, resting = false) {
   let waiting: (() => void)[] = []
   const gauge: Gauge = {
     part: () => state.part,
+    heldBack: () => 1 - state.part,
     isResting: () => state.resting,
     enter() {
       if (state.resting) throw new Error('somebody works while the server is measured at rest')
@@ -102,6 +104,44 @@ describe('the turn that pieces of work wait for', () => {
     expect(pacer.heldBack()).toBeCloseTo(0.7)
     await pacer.close()
     expect([a.state.closed, b.state.closed]).toEqual([1, 1])
+  })
+
+  test('pieces of one kind begin small, grow until they last a moment, and get smaller again where they last longer', async () => {
+    const pacer = pacerOf({ a: gaugeOf(1).gauge })
+    const inPieces = pacer.pieces()
+    let msPerPart = 40
+    const run = async (times: number) => {
+      const parts: number[] = []
+      for (let i = 0; i < times; i++) {
+        const work = async (part: number) => {
+          parts.push(part)
+          // By the clock that the pacer reads, and not by a timer, which would be late.
+          for (const until = performance.now() + 2 + part * msPerPart; performance.now() < until; );
+        }
+        await inPieces(work)
+      }
+      return parts
+    }
+    const quick = await run(12)
+    expect(quick[0]).toBeLessThan(0.02)
+    expect(quick[1]).toBeGreaterThan(quick[0]!)
+    const [grown] = quick.slice(-1)
+    expect(grown).toBeGreaterThan(4 * quick[0]!)
+    msPerPart = 4_000
+    const slow = await run(12)
+    expect(slow.at(-1)).toBeLessThan(grown! / 2)
+    // However slow, a move goes on.
+    expect(Math.min(...slow)).toBeGreaterThan(0.01)
+    await pacer.close()
+  })
+
+  test('a piece of one kind is no larger than what the servers allow', async () => {
+    const pacer = pacerOf({ a: gaugeOf(0.05).gauge })
+    const inPieces = pacer.pieces()
+    const parts = []
+    for (let i = 0; i < 6; i++) parts.push(await inPieces(async (part) => part))
+    expect(Math.max(...parts)).toBe(0.05)
+    await pacer.close()
   })
 
   test('nobody begins while one of the servers is measured at rest, and nothing is held while waiting', async () => {

@@ -1,10 +1,12 @@
+import { quoteIdent } from '../quote.ts'
 import type { RoomTable } from './catalogue.ts'
 import type { MoverClient } from './mover-client.ts'
 import { after, boundary, upTo } from './ranges.ts'
-import type { Side } from './side.ts'
+import { beginRead, type Side } from './side.ts'
 
 const CHUNK_ROWS_MAX = 40_000
 const BLOCK_BYTES = 8192
+const SAMPLE_ROWS = 200
 
 export interface Chunk {
   /** Which rows, as conditions of a statement that takes no parameters. */
@@ -40,10 +42,11 @@ export interface Chunks {
  * A row that moves while the table is read may be met twice, or never. Either way it was changed, and so it was noted.
  */
 export async function chunksOf(from: MoverClient, source: Side, table: RoomTable, chunkBytes: number): Promise<Chunks> {
-  const bytes = Math.min(chunkBytes, CHUNK_ROWS_MAX * table.rowBytes)
   if (source.placement.isolation === 'shared') {
-    return { after: (last, part) => byKey(from, source, table, last, part * bytes), assertSame: async () => {} }
+    const rows = Math.min(CHUNK_ROWS_MAX, chunkBytes / (await bytesOfRow(from, source, table)))
+    return { after: (last, part) => byKey(from, source, table, last, part * rows), assertSame: async () => {} }
   }
+  const bytes = Math.min(chunkBytes, CHUNK_ROWS_MAX * table.rowBytes)
   const name = source.table(table.name)
   const [row] = await from.query<{ file: string; blocks: number; spread: number }>(
     `select pg_relation_filenode($1::regclass)::text as file, size / ${BLOCK_BYTES} as blocks,
@@ -73,15 +76,30 @@ export async function chunksOf(from: MoverClient, source: Side, table: RoomTable
   }
 }
 
+/**
+ * Of the tenant's first rows, with their large values. The size of the pool's files says nothing about a row: most of it
+ * may be the space of tenants who have left.
+ */
+async function bytesOfRow(from: MoverClient, source: Side, table: RoomTable): Promise<number> {
+  const order = table.key.length === 0 ? '' : `order by ${table.key.map((c) => quoteIdent(c.name)).join(', ')}`
+  const [row] = await from.transaction(beginRead(source), () =>
+    from.query<{ bytes: number | null }>(
+      `select avg(octet_length(t::text))::float8 as bytes from (
+         select * from ${source.table(table.name)} where tenant_id = '${source.tenant}' ${order} limit ${SAMPLE_ROWS}) t`,
+    ),
+  )
+  return Math.max(32, row!.bytes ?? 0)
+}
+
 async function byKey(
   from: MoverClient,
   source: Side,
   table: RoomTable,
   last: readonly string[] | null,
-  bytes: number,
+  rows: number,
 ): Promise<Chunk> {
   const where = last === null ? [] : [after(table, last)]
-  const limit = Math.max(1, Math.floor(bytes / table.rowBytes))
+  const limit = Math.max(1, Math.floor(rows))
   const end = await boundary(from, source, table, [`tenant_id = '${source.tenant}'`, ...where], limit)
   return end === null ? { where, next: null } : { where: [...where, upTo(table, end)], next: end }
 }

@@ -1,11 +1,16 @@
 import { quoteIdent } from '../quote.ts'
 import { OWNER } from '../tenancy/roles.ts'
+import type { RoomTable } from './catalogue.ts'
 import type { MoveContext } from './context.ts'
 import { closeRoom, inBooks } from './fence.ts'
 import { isThere } from './generation.ts'
 import { removeInPool } from './merge.ts'
+import type { MoverClient } from './mover-client.ts'
 import { hasWaitingRoom, isConsiderate, waitingRoom } from './pool.ts'
+import { after, boundary, upTo } from './ranges.ts'
 import { AS_MOVER, beginWrite, type Side } from './side.ts'
+
+const PIECE_ROWS = 40_000
 
 /**
  * Removes a room that the tenant does not live in: its rows or its schema or its database, its fence and its notes. The move
@@ -29,11 +34,7 @@ export async function clearRoom(ctx: MoveContext, side: Side): Promise<void> {
     await maker.removeRoom(side.tenant, side.placement)
     return
   }
-  if (isolation === 'shared')
-    await removeRows(
-      side,
-      (await ctx.tables()).map((t) => t.name),
-    )
+  if (isolation === 'shared') await removeRows(ctx, side)
   else await removeSchema(side)
   await inBooks(
     side,
@@ -52,15 +53,35 @@ async function removeSchema(side: Side): Promise<void> {
   )
 }
 
-async function removeRows(side: Side, tables: readonly string[]): Promise<void> {
+async function removeRows(ctx: MoveContext, side: Side): Promise<void> {
   const client = await side.client()
   if (await hasWaitingRoom(client, side)) {
     await inBooks(side, `set local role ${OWNER}; drop schema ${waitingRoom(side)} cascade; reset role`)
   }
-  if (await isConsiderate(side)) return removeInPool(side, tables)
-  for (const table of tables) {
-    await client.transaction(beginWrite(side), () =>
-      client.script(`${AS_MOVER}; delete from ${side.table(table)} where tenant_id = '${side.tenant}'; reset role`),
+  const tables = await ctx.tables()
+  if (await isConsiderate(side))
+    return removeInPool(
+      side,
+      tables.map((t) => t.name),
     )
+  for (const table of tables) {
+    const inPieces = ctx.pacer.pieces()
+    let last: readonly string[] | null = null
+    do {
+      ctx.signal.throwIfAborted()
+      last = await inPieces((part) => removePiece(client, side, table, last, Math.ceil(part * PIECE_ROWS)))
+    } while (last !== null)
   }
+}
+
+/** @param last what the piece before returned: the key of its last row. Null before the first, and after the last */
+function removePiece(client: MoverClient, side: Side, table: RoomTable, last: readonly string[] | null, rows: number) {
+  return client.transaction(beginWrite(side), async () => {
+    await client.script(AS_MOVER)
+    const bounds = [`tenant_id = '${side.tenant}'`, ...(last === null ? [] : [after(table, last)])]
+    const end = await boundary(client, side, table, bounds, rows)
+    const chosen = [...bounds, ...(end === null ? [] : [upTo(table, end)])].join(' and ')
+    await client.script(`delete from ${side.table(table.name)} where ${chosen}; reset role`)
+    return end
+  })
 }

@@ -4,6 +4,7 @@ import type { RoomTable } from './catalogue.ts'
 import { type Chunks, chunksOf, Rewritten } from './chunks.ts'
 import { makeKey } from './make-key.ts'
 import type { MoverClient } from './mover-client.ts'
+import type { Pacer } from './pacer.ts'
 import { hasWaitingRoom, waitingTable } from './pool.ts'
 import { AS_MOVER, beginRead, beginWrite, type Side } from './side.ts'
 import { copiedColumns, ensureStaging, stageOf } from './staging.ts'
@@ -16,8 +17,7 @@ export interface CopyReport {
   onChunk(rows: number, bytes: number): void
   /** Asked before each chunk; it throws to stop, and may wait. */
   mayGoOn(): Promise<void>
-  /** Runs a chunk in its turn, and says how large it may be: a part of a full one. */
-  paced<T>(chunk: (part: number) => Promise<T>): Promise<T>
+  readonly pacer: Pacer
   /** Rows are all there, their key is not yet. */
   onLoaded(): Promise<void>
 }
@@ -83,12 +83,13 @@ async function copyTable(ends: Ends, table: RoomTable, report: CopyReport): Prom
   let position: Position = known ?? { last: null, is_done: false }
   const into = (await hasWaitingRoom(to, target)) ? waitingTable(target, table) : target.table(table.name)
   const isBare = await isBareTable(to, into)
+  const inPieces = report.pacer.pieces()
   let chunks = await chunksOf(ends.from, ends.source, table, report.chunkBytes)
   while (!position.is_done) {
     await report.mayGoOn()
     try {
       const { last } = position
-      const chunk = await report.paced((part) => copyChunk(ends, { table, into, isBare }, chunks, last, part))
+      const chunk = await inPieces((part) => copyChunk(ends, { table, into, isBare }, chunks, last, part))
       report.onChunk(chunk.rows, chunk.bytes)
       position = chunk
     } catch (error) {
@@ -99,7 +100,7 @@ async function copyTable(ends: Ends, table: RoomTable, report: CopyReport): Prom
     }
   }
   await report.onLoaded()
-  await report.paced(() => makeKey(ends, table))
+  await report.pacer.paced(() => makeKey(ends, table))
 }
 
 /** Nothing on it that a row must get past: then the owner may COPY into it. */

@@ -1,11 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Probe } from './probe.ts'
-import { BEGINNING, observe, type ThrottleLimits, type ThrottleState } from './throttle.ts'
+import { beginning, observe, type ThrottleLimits, type ThrottleState } from './throttle.ts'
 
 /** One server's throttle, shared by all moves of this process that work there: they rest together. */
 export interface Gauge {
-  /** The part of the full speed that is allowed now. */
+  /** The part of the time that may be worked now. */
   part(): number
+  /** How much less that is than it may be at the most, as a part of it: 0 to under 1. */
+  heldBack(): number
   /** The server is being measured without us: nobody may begin anything. */
   isResting(): boolean
   /** Says that a piece of work begins. @returns to be called when it has ended */
@@ -25,7 +27,7 @@ export interface GaugeOptions {
 }
 
 export function openGauge({ probe, limits, everyMs, onState }: GaugeOptions): Gauge {
-  let state = BEGINNING
+  let state = beginning(limits)
   let working = 0
   let closed = false
   const waiting: (() => void)[] = []
@@ -50,6 +52,7 @@ export function openGauge({ probe, limits, everyMs, onState }: GaugeOptions): Ga
   const ended = measure()
   return {
     part: () => state.part,
+    heldBack: () => 1 - state.part / limits.partMax,
     isResting: () => state.phase === 'resting',
     enter() {
       working++

@@ -1,5 +1,5 @@
 /**
- * How much of its full speed a move may take, decided from one number: how long a small, always equal piece of work takes on
+ * How much of the time a move may work, decided from one number: how long a small, always equal piece of work takes on
  * a server (`probe.ts`). Pure: it is given measurements one by one and knows no clock.
  *
  * The comparison is with the same server while no move works there, and not with a number from before the move: every so
@@ -12,6 +12,8 @@
 export interface ThrottleLimits {
   /** The slow end of the measurements may be this many times that of the server at rest. */
   readonly ratioMax: number
+  /** No more than this part of the time is worked, however well the server is: CPU that others lack does not show in a measurement. */
+  readonly partMax: number
   /** Below this part of the full speed a move is not held back: it has to end some time. */
   readonly partMin: number
 }
@@ -26,7 +28,7 @@ export interface ThrottleState {
   /** Measurements since the last decision, and how many of them were over the limit. */
   readonly seen: number
   readonly slow: number
-  /** The part of the full speed that is allowed. */
+  /** The part of the time that may be worked. */
   readonly part: number
 }
 
@@ -39,19 +41,15 @@ const BATCH_SAMPLES = 20
 /** More than one in ten of a batch over the limit: not the one that any machine shows now and then. */
 const SLOW_MAX = 2
 const MISSES_MAX = 3
+/** Of the most that is allowed. */
 const INCREASE = 0.1
 const DECREASE = 0.6
 /** Nobody's request notices less, and the timers of two machines do not agree better. */
 const SLACK_MS = 0.5
 
 /** It begins with a rest, and not at full speed: the first decisions come when a copy may be half done. */
-export const BEGINNING: ThrottleState = {
-  phase: 'resting',
-  baseline: [],
-  measured: 0,
-  seen: 0,
-  slow: 0,
-  part: 0.5,
+export function beginning({ partMax }: ThrottleLimits): ThrottleState {
+  return { phase: 'resting', baseline: [], measured: 0, seen: 0, slow: 0, part: partMax / 2 }
 }
 
 /** What a measurement must not be over: the 95th percentile at rest, with what may be added to it. Null before any rest. */
@@ -82,14 +80,15 @@ function rest(state: ThrottleState, latencyMs: number | null, { partMin }: Throt
 }
 
 function work(state: ThrottleState, latencyMs: number | null, limits: ThrottleLimits): ThrottleState {
-  const { partMin } = limits
+  const { partMin, partMax } = limits
   const limit = limitMs(state, limits)
   const isSlow = latencyMs === null || limit === null || latencyMs > limit
   const measured = state.measured + 1
   const [seen, slow] = [state.seen + 1, state.slow + (isSlow ? 1 : 0)]
   // Not at the end of the batch only: on a server that stands still twenty measurements take long.
   if (slow > SLOW_MAX) return after({ ...state, measured, part: Math.max(partMin, state.part * DECREASE) }, partMin)
-  if (seen >= BATCH_SAMPLES) return after({ ...state, measured, part: Math.min(1, state.part + INCREASE) }, partMin)
+  if (seen >= BATCH_SAMPLES)
+    return after({ ...state, measured, part: Math.min(partMax, state.part + INCREASE * partMax) }, partMin)
   return { ...state, measured, seen, slow }
 }
 

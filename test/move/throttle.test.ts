@@ -68,11 +68,12 @@ describe('what a move may take from its neighbours', () => {
 
 /** A gauge whose numbers a test sets. */
 function gaugeOf(part: number, resting = false) {
-  const state = { part, resting, working: 0, most: 0, closed: 0 }
+  const state = { part, resting, wayMs: 0, working: 0, most: 0, closed: 0 }
   let waiting: (() => void)[] = []
   const gauge: Gauge = {
     part: () => state.part,
     heldBack: () => 1 - state.part,
+    wayMs: () => state.wayMs,
     isResting: () => state.resting,
     enter() {
       if (state.resting) throw new Error('somebody works while the server is measured at rest')
@@ -132,6 +133,40 @@ describe('the turn that pieces of work wait for', () => {
     expect(slow.at(-1)).toBeLessThan(grown! / 2)
     // However slow, a move goes on.
     expect(Math.min(...slow)).toBeGreaterThan(0.01)
+    await pacer.close()
+  })
+
+  test('who works side by side has the part together, and not each', async () => {
+    const pacer = pacerOf({ a: gaugeOf(0.5).gauge })
+    const began = performance.now()
+    let workedMs = 0
+    const work = async () => {
+      const from = performance.now()
+      await new Promise((resolve) => setTimeout(resolve, 10))
+      workedMs += performance.now() - from
+    }
+    const worker = async () => {
+      for (let i = 0; i < 20; i++) await pacer.paced(work)
+    }
+    await Promise.all([worker(), worker(), worker()])
+    // Each alone would have worked half of the time, and all together 1.5 times.
+    expect(workedMs / (performance.now() - began)).toBeLessThan(0.75)
+    await pacer.close()
+  })
+
+  test('the way to a server far away is no work to rest from', async () => {
+    const a = gaugeOf(0.01)
+    a.state.wayMs = 1_000
+    const pacer = pacerOf({ a: a.gauge })
+    const began = performance.now()
+    const work = () => new Promise((resolve) => setTimeout(resolve, 10))
+    for (let i = 0; i < 5; i++) await pacer.paced(work)
+    const farMs = performance.now() - began
+    a.state.wayMs = 0
+    const from = performance.now()
+    await pacer.paced(work)
+    // One rest of a hundred times the work is longer than all of that.
+    expect(farMs).toBeLessThan(performance.now() - from)
     await pacer.close()
   })
 
@@ -202,7 +237,7 @@ test('a baseline holds nothing that was measured while somebody worked', async (
   let latency = 100
   const states: ThrottleState[] = []
   const gauge = openGauge({
-    probe: { sample: async () => latency, close: async () => {} },
+    probe: { sample: async () => latency, wayMs: () => 0, close: async () => {} },
     limits: LIMITS,
     everyMs: 0,
     onState: (s) => states.push(s),

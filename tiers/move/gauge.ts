@@ -8,6 +8,8 @@ export interface Gauge {
   part(): number
   /** How much less that is than it may be at the most, as a part of it: 0 to under 1. */
   heldBack(): number
+  /** The way to the server and back, in milliseconds. */
+  wayMs(): number
   /** The server is being measured without us: nobody may begin anything. */
   isResting(): boolean
   /** Says that a piece of work begins. @returns to be called when it has ended */
@@ -53,6 +55,7 @@ export function openGauge({ probe, limits, everyMs, onState }: GaugeOptions): Ga
   return {
     part: () => state.part,
     heldBack: () => 1 - state.part / limits.partMax,
+    wayMs: () => probe.wayMs(),
     isResting: () => state.phase === 'resting',
     enter() {
       working++

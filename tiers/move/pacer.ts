@@ -39,6 +39,8 @@ export interface PacerOptions {
 }
 
 const REST_MAX_MS = 3_000
+/** Of a piece, about. */
+const TRIPS = 8
 const PIECE_MS = 10
 /** The first piece's, before anything is known of them. */
 const SIZE_MIN = 1 / 64
@@ -56,9 +58,16 @@ export function openPacer({ clusters, gauges, signal, freeMs, onHeldBack }: Pace
     return { value, tookMs }
   }
   const heldBack = () => Math.max(0, ...taken.map((t) => t.gauge.heldBack()))
+  let callers = 0
   const paced: Paced = async (work) => {
     signal.throwIfAborted()
     if (spentMs < freeMs) return (await timed(() => work(1))).value
+    callers++
+    return inTurn(work).finally(() => {
+      callers--
+    })
+  }
+  const inTurn: Paced = async (work) => {
     if (taken.length === 0) taken = [...new Set(clusters)].map((c) => gauges.take(c))
     const all = taken.map((t) => t.gauge)
     const part = await turn(all, signal)
@@ -66,8 +75,11 @@ export function openPacer({ clusters, gauges, signal, freeMs, onHeldBack }: Pace
     const { value, tookMs } = await timed(() => work(part)).finally(() => {
       for (const end of leave) end()
     })
-    // A shorter piece, and then a rest: long pieces with long rests would let the unlucky ones wait as before.
-    await sleep(Math.min(REST_MAX_MS, tookMs * (1 / part - 1)), undefined, { signal }).catch(() => {})
+    // A server far away is waited for, and not worked on.
+    const workedMs = Math.max(0, tookMs - TRIPS * Math.max(...all.map((g) => g.wayMs())))
+    // A shorter piece, and then a rest: long pieces with long rests would let the unlucky ones wait as before. What works
+    // side by side has the part together.
+    await sleep(Math.min(REST_MAX_MS, workedMs * (callers / part - 1)), undefined, { signal }).catch(() => {})
     return value
   }
   return {

@@ -8,6 +8,8 @@ import { type MoverClient, openMoverClient } from './mover-client.ts'
 export interface Probe {
   /** @returns milliseconds; null where the server did not answer */
   sample(): Promise<number | null>
+  /** The way there and back, in milliseconds: the least that was seen. 0 while nothing is known. */
+  wayMs(): number
   close(): Promise<void>
 }
 
@@ -32,6 +34,7 @@ const ANSWER_MS = 5_000
 
 export function openProbe(cluster: ClusterConfig): Probe {
   let opening: Promise<MoverClient> | null = null
+  let wayMs = Number.POSITIVE_INFINITY
   const close = async () => {
     const was = opening
     opening = null
@@ -48,16 +51,19 @@ export function openProbe(cluster: ClusterConfig): Probe {
         applicationName: 'innkeeper-probe',
       })
       try {
-        const results = (await within((await opening).raw.query(WORK), ANSWER_MS)) as unknown as pg.QueryResult<{
-          ms: number
-        }>[]
-        return results.at(-1)!.rows[0]!.ms
+        const { raw } = await opening
+        const started = performance.now()
+        const results = (await within(raw.query(WORK), ANSWER_MS)) as unknown as pg.QueryResult<{ ms: number }>[]
+        const { ms } = results.at(-1)!.rows[0]!
+        wayMs = Math.min(wayMs, Math.max(0, performance.now() - started - ms))
+        return ms
       } catch {
         // Whatever it was, the move's own connections will say it; here it is a server that does not answer.
         await close()
         return null
       }
     },
+    wayMs: () => (Number.isFinite(wayMs) ? wayMs : 0),
     close,
   }
 }

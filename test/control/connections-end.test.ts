@@ -1,8 +1,11 @@
 import { once } from 'node:events'
-import { createServer, type Socket } from 'node:net'
+import { connect, createServer, type Socket } from 'node:net'
+import { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
+import driver from 'postgres'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { holding } from '../../tiers/pg/begin.ts'
+import { endGently } from '../../tiers/pg/gentle-end.ts'
 import { type Link, openLink } from '../../tiers/pg/link.ts'
 import { type Link as Network, openLink as openNetwork } from '../support/link.ts'
 import { startTestPostgres, type TestPostgres } from '../support/postgres.ts'
@@ -81,25 +84,55 @@ test.each(CASES)(
   },
 )
 
-test('many statements at once are refused or answered when their connections end, and later ones answered', async () => {
-  const { sql } = open(undefined, 4)
-  for (let round = 0; round < 10; round++) {
-    const asked = Array.from({ length: 60 }, (_, n) =>
-      n % 3 ? sql`select 1 as one` : sql.begin((tx) => tx`select 1 as one`),
-    )
-    const answers = Promise.allSettled(asked)
-    await sleep(round)
-    await ENDS[round % 2 ? 'is reset' : 'is terminated']()
-    await answers
-    // Each connection may tell once.
-    const all = () =>
-      Promise.all(Array.from({ length: 20 }, () => sql`select 1 as one`)).then(
-        (rows) => rows.length,
-        () => 0,
-      )
-    await expect.poll(all, { timeout: 5_000 }).toBe(20)
+test('a driver that keeps its greeting for a connection that has ended is made to forget it, and greets the next one', async () => {
+  let sockets = 0
+  const open = async () => {
+    if (++sockets > 1) {
+      const socket = connect(postgres.server.port, '127.0.0.1')
+      await once(socket, 'connect')
+      endGently(socket)
+      return socket
+    }
+    const dead = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() })
+    // Asked for before the driver asks for its own turn, in which it would write.
+    setImmediate(() => dead.emit('close', false))
+    return dead
   }
-}, 60_000)
+  const options = { max: 1, fetch_types: false, connect_timeout: 2, backoff: () => 0.01, socket: open }
+  const sql = driver(postgres.server.url(), options as Parameters<typeof driver>[1])
+  onTestFinished(() => sql.end({ timeout: 0 }))
+  expect(await sql`select 1 as one`).toEqual([{ one: 1 }])
+  // The dead one, the one that was not greeted, and the next.
+  expect(sockets).toBe(3)
+})
+
+test.each([
+  ['small', 10],
+  // So that an end comes in the middle of one.
+  ['large', 1_000_000],
+])(
+  'many statements at once with %s answers are refused or answered when their connections end, and later ones answered',
+  async (_size, bytes) => {
+    const { sql } = open(undefined, 4)
+    for (let round = 0; round < 10; round++) {
+      const asked = Array.from({ length: 60 }, (_, n) =>
+        n % 3 ? sql`select repeat('x', ${bytes}::int)` : sql.begin((tx) => tx`select 1 as one`),
+      )
+      const answers = Promise.allSettled(asked)
+      await sleep(round)
+      await ENDS[round % 2 ? 'is reset' : 'is terminated']()
+      await answers
+      // Each connection may tell once.
+      const all = () =>
+        Promise.all(Array.from({ length: 20 }, () => sql`select 1 as one`)).then(
+          (rows) => rows.length,
+          () => 0,
+        )
+      await expect.poll(all, { timeout: 5_000 }).toBe(20)
+    }
+  },
+  60_000,
+)
 
 test('a server that takes connections and ends them without a word refuses what was asked, and is not besieged', async () => {
   let connections = 0

@@ -4,6 +4,11 @@ import { setImmediate as turn } from 'node:timers/promises'
 /** What is asked for one statement after another while it ends would never be said to have ended. */
 const TURNS_MAX = 50
 
+/** A greeting that has not been written after so many is kept. */
+const GREETING_TURNS = 5
+/** What is kept is written when it has come to a kilobyte; an answer to the question is some fifty bytes. */
+const QUESTIONS_MAX = 60
+
 /** AuthenticationSASL, to which the package answers without looking at what it has of the connection. */
 const QUESTION = Buffer.concat([Buffer.from([82, 0, 0, 0, 23, 0, 0, 0, 10]), Buffer.from('SCRAM-SHA-256\0\0')])
 
@@ -19,6 +24,8 @@ const QUESTION = Buffer.concat([Buffer.from([82, 0, 0, 0, 23, 0, 0, 0, 10]), Buf
  *
  * So an end is always an error first, as often as something is still written, which goes nowhere. And as nobody can see from
  * here whether more is about to be, the package is made to write: the moment after that is the one in which nothing is kept.
+ * Where it does not answer, being in the middle of a message, something may be kept all the same. A connection that is not greeted
+ * shows it: then the package is made to write so much that it forgets, and connects again.
  *
  * @param socket that is connected, and not given to the package yet
  */
@@ -29,6 +36,8 @@ export function endGently(socket: Duplex): void {
   let isClosed = false
   let isWritten = false
   let closesWhenWritten = false
+  let isGreeted = false
+  let isDeaf = false
   const tell = emit.bind(socket) as (event: string, value: unknown) => boolean
   const close = () => {
     if (isClosed) return
@@ -65,8 +74,22 @@ export function endGently(socket: Duplex): void {
     }
     return true
   }
+  const awaitGreeting = async () => {
+    for (let n = 0; n < TURNS_MAX && socket.listenerCount('data') === 0; n++) await turn()
+    for (let n = 0; n < GREETING_TURNS && !isGreeted; n++) await turn()
+    if (isGreeted || isEnding || socket.listenerCount('data') === 0) return
+    isDeaf = true
+    closesWhenWritten = true
+    for (let n = 0; n < QUESTIONS_MAX && !isClosed && !isEnding; n++) {
+      tell('data', QUESTION)
+      await turn()
+    }
+    socket.destroy()
+  }
+  void awaitGreeting()
   socket.write = ((...args: Parameters<Duplex['write']>) => {
-    if (!socket.destroyed) return write.apply(socket, args)
+    isGreeted = true
+    if (!socket.destroyed && !isDeaf) return write.apply(socket, args)
     isWritten = true
     if (closesWhenWritten) process.nextTick(close)
     return true

@@ -20,7 +20,7 @@ const USAGE = `npm run bench -- [--only NAME] [--seconds N] [--long] [--json]
 
   --only NAME   ${BENCHES.map((b) => b.name).join(', ')}; may be given more than once
   --seconds N   for each case that is measured; 2 where left out
-  --long        2,000 schemas and 200 databases instead of a tenth of them; 50 moves of 1,000,000 rows instead of 6 of 100,000
+  --long        2,000 schemas and 200 databases instead of a tenth of them; 50 moves of 1,000,000 rows instead of 6 of 100,000, which takes two hours
   --json        the rows as JSON on standard output`
 
 const { values: flags } = parseArgs({

@@ -86,7 +86,8 @@ export function endGently(socket: Duplex): void {
     }
     socket.destroy()
   }
-  void awaitGreeting()
+  // Whatever a package in that state makes of a question: its next connection is another one.
+  awaitGreeting().catch(() => socket.destroy())
   socket.write = ((...args: Parameters<Duplex['write']>) => {
     isGreeted = true
     if (!socket.destroyed && !isDeaf) return write.apply(socket, args)

@@ -136,7 +136,7 @@ async function underLoad(
       fenced.push(fencedMs)
       const codes = reports.flatMap((r) => [r.writes, r.requests]).map((r) => JSON.stringify(r.failures))
       note(
-        `move: ${i + 1} of ${moves} under load, ${pauseMs.toFixed(1)} ms, fenced ${fencedMs.toFixed(1)}; failed: ${codes.join(' ')}`,
+        `move: ${i + 1} of ${moves} under load, ${pauseMs.toFixed(1)} ms, fenced ${fencedMs.toFixed(1)}; neighbours' p99 ${weightedMedian(reports.map((r) => r.requests)).toFixed(1)}; failed: ${codes.join(' ')}`,
       )
       for (const { writes, requests } of reports) {
         failed += writes.failed + requests.failed

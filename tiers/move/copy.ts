@@ -100,7 +100,7 @@ async function copyTable(ends: Ends, table: RoomTable, report: CopyReport): Prom
     }
   }
   await report.onLoaded()
-  await report.pacer.paced(() => makeKey(ends, table))
+  await report.pacer.paced((speed) => makeKey(ends, table, speed))
 }
 
 /** Nothing on it that a row must get past: then the owner may COPY into it. */

@@ -122,7 +122,7 @@ export async function catchUp(ctx: MoveContext, flow: Flow): Promise<Outcome> {
     await makeWhole(flow.target, async (part) => {
       ctx.signal.throwIfAborted()
       await ctx.hook('part')
-      await pacer.paced(part)
+      return pacer.paced(part)
     })
     if (pass.notes <= ctx.settings.lagMax) return { event: 'done' }
     if (ctx.asked() === 'abort') throw new Asked()

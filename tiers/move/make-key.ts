@@ -2,16 +2,18 @@ import { quoteIdent, quoteLiteral } from '../quote.ts'
 import { OWNER } from '../tenancy/roles.ts'
 import type { RoomTable } from './catalogue.ts'
 import type { Ends } from './copy.ts'
-import { missing, returning } from './parts.ts'
-import { beginBooks, beginRead, beginWrite } from './side.ts'
+import { beginMaking, missing, returning } from './parts.ts'
+import { beginRead, beginWrite } from './side.ts'
 import { KEYS } from './staging.ts'
 
 /**
  * Makes the primary key of a table whose rows have all been loaded, where that is still missing. A row that was changed
  * meanwhile may be there twice, as it was and as it became: all rows that were noted are removed first, and the first
  * catch-up pass, which needs the key, puts them in as they are then.
+ *
+ * @param speed as a part of the full one: over 0, up to 1
  */
-export async function makeKey({ source, target, from, to }: Ends, table: RoomTable): Promise<void> {
+export async function makeKey({ source, target, from, to }: Ends, table: RoomTable, speed: number): Promise<void> {
   const parts = (await missing(target, ['key'])).filter((p) => p.table_name === table.name)
   if (parts.length === 0) return
   await from.transaction(beginRead(source), () =>
@@ -34,5 +36,5 @@ export async function makeKey({ source, target, from, to }: Ends, table: RoomTab
     }),
   )
   // Apart, so that no snapshot at the source waits for it.
-  await to.transaction(beginBooks(target), () => to.script(returning(target, parts)))
+  await to.transaction(beginMaking(target, speed), () => to.script(returning(target, parts)))
 }

@@ -7,9 +7,13 @@ import { createPrimary, type Primary } from '../pg/primary.ts'
 import { type PostgresServer, sslFor } from '../pg/server.ts'
 import { type Copied, copyBetween } from './copy-stream.ts'
 
-/** What every row's text must look like on both sides, whatever the servers' defaults are. */
+/**
+ * What every row's text must look like on both sides, whatever the servers' defaults are. And one process of the server for
+ * each connection: what is asked is asked in small pieces, for which helpers cost more than they bring, and the other
+ * tenants of the server would miss them.
+ */
 const SESSION = `set datestyle = 'ISO, MDY'; set intervalstyle = 'postgres'; set timezone = 'UTC'; set extra_float_digits = 1;
-  set bytea_output = 'hex'; set statement_timeout = 0; set idle_in_transaction_session_timeout = '60s'; set jit = off;
+  set bytea_output = 'hex'; set statement_timeout = 0; set idle_in_transaction_session_timeout = '60s'; set jit = off; set max_parallel_workers_per_gather = 0;
   set client_encoding = 'UTF8'; set standard_conforming_strings = on; set default_transaction_isolation = 'read committed'; set search_path = pg_catalog, pg_temp`
 
 /** How long a connection looks for the primary, where the cluster has several hosts. */

@@ -1,5 +1,6 @@
 import { quoteIdent, quoteLiteral } from '../quote.ts'
 import { OWNER } from '../tenancy/roles.ts'
+import type { Paced } from './pacer.ts'
 import { beginBooks, type Side } from './side.ts'
 
 /**
@@ -64,17 +65,23 @@ export async function takeParts(side: Side, phases: readonly Phase[]): Promise<v
  *
  * @param paced runs each in its turn @returns how many
  */
-export async function returnParts(
-  side: Side,
-  phases: readonly Phase[],
-  paced: (part: () => Promise<void>) => Promise<void>,
-): Promise<number> {
+export async function returnParts(side: Side, phases: readonly Phase[], paced: Paced): Promise<number> {
   const client = await side.client()
   const parts = await missing(side, phases)
   for (const part of parts) {
-    await paced(() => client.transaction(beginBooks(side), () => client.script(returning(side, [part]))))
+    await paced((speed) => client.transaction(beginMaking(side, speed), () => client.script(returning(side, [part]))))
   }
   return parts.length
+}
+
+/**
+ * For making keys and indexes. Who is held back makes them without helpers, each of which would take a processor from the
+ * server's other tenants.
+ *
+ * @param speed as a part of the full one: over 0, up to 1
+ */
+export function beginMaking(side: Side, speed: number): string {
+  return `${beginBooks(side)} ${speed < 1 ? 'set local max_parallel_maintenance_workers = 0' : ''}`
 }
 
 /** The same in one transaction, for the pause of the cut-over: to be called for what looks at no rows. */

@@ -1,5 +1,6 @@
 import { quoteIdent } from '../quote.ts'
 import { OWNER } from '../tenancy/roles.ts'
+import type { Paced } from './pacer.ts'
 import { ACTING, LOADING, type Phase, returnParts, returnPartsAtOnce, returnPartsLive, takeParts } from './parts.ts'
 import { beginBooks, type Side } from './side.ts'
 
@@ -21,7 +22,7 @@ export async function loosen(target: Side): Promise<void> {
 }
 
 /** After a pass: all that may be there while others come in. Costs one look where nothing is missing. */
-export async function makeWhole(target: Side, paced: Parameters<typeof returnParts>[2]): Promise<void> {
+export async function makeWhole(target: Side, paced: Paced): Promise<void> {
   if (target.placement.isolation === 'shared') return
   const phases = (await target.maySilence()) ? LOADING : WHILE_CATCHING_UP
   if ((await returnParts(target, phases, paced)) === 0) return

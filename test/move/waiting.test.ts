@@ -90,7 +90,8 @@ test('a gateway has connections to a tenant’s new home, which know its tables,
   try {
     const { id } = await moves.start({ tenant: 'acme', tier: 'enterprise', by: 'test' })
     expect(await moves.reached(id, 'watching')).toMatchObject({ state: 'watching' })
-    expect(found).toContainEqual(expect.stringContaining('"customers" where false'))
+    // The last of a look at all tables.
+    expect(found).toContainEqual('select tenancy.tenant_id()')
     // The new home's connections do not keep it from being removed.
     await moves.rollback(id)
     expect(await moves.reached(id, 'rolled_back')).toMatchObject({ state: 'rolled_back' })
@@ -121,6 +122,35 @@ test('a heading moves nobody, and one that is no heading harms nothing', async (
   await tenants.close()
   await waitUntil('connections to end', async () => (await lastQueriesIn('elsewhere')).length === 0)
   await control.end()
+})
+
+test('who makes ready for a tenant wakes no trigger of the application’s', async () => {
+  const tenants = await system.openTenants('us')
+  const tenant = await system.control.tenant('stranger')
+  const { cluster, database } = tenant.placement!
+  await tenants.session('stranger').execute(READ)
+  const admin = system.control.makerOf(cluster).admin(database)
+  await admin.unsafe(`
+    create sequence public.heard;
+    create function public.hear() returns trigger language plpgsql security definer as $$
+      begin perform nextval('public.heard'); return null; end $$;
+    create trigger hear after update on app.customers for each statement execute function public.hear();
+    create trigger hear after update on app.tickets for each row execute function public.hear()`)
+  const control = postgres(system.env.INNKEEPER_CONTROL_URL!, { max: 1 })
+  try {
+    await fence(tenant, 'fenced')
+    const looked = async () => (await lastQueriesIn(database)).includes('select tenancy.tenant_id()')
+    expect(await looked()).toBe(false)
+    await sayHeading(control, { tenant: tenant.id, placement: tenant.placement! })
+    await waitUntil('the look at the tables', looked)
+    // What it looks with is undone as a whole; a sequence is not.
+    expect(await admin`select is_called from public.heard`).toEqual([{ is_called: false }])
+  } finally {
+    await fence(tenant, 'open')
+    await admin.unsafe('drop trigger hear on app.customers; drop trigger hear on app.tickets')
+    await control.end()
+    await tenants.close()
+  }
 })
 
 /** Of the gateways' connections there. */

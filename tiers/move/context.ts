@@ -50,7 +50,7 @@ export const MOVE_SETTINGS: MoveSettings = {
   leaseMs: 4_000,
   silentMs: 5_000,
   drainMs: 250,
-  headingMs: 150,
+  headingMs: 400,
   calmMs: 500,
   deadlineMs: 500,
   deadlineMaxMs: 8_000,

@@ -11,6 +11,8 @@ import type { StepMaker } from './steps.ts'
 const CONNECTIONS = 4
 const BOUND_MS = 1_000
 const TABLES_MAX = 50
+/** Of `pg_trigger.tgtype`. */
+const FOR_EACH_ROW = 1
 
 /**
  * Makes connections to the room that a tenant is about to live in, and knocks at its door: a new connection's first entrance
@@ -38,20 +40,46 @@ export async function makeReady(deps: EntranceDeps, steps: StepMaker, tenant: Pl
   for (const one of ended) if (one.status === 'fulfilled') one.value.release()
 }
 
-/** By a statement that reads no row: the server's process knows the tables then, their indexes and their policies. */
+/**
+ * By statements that touch no row: the server's process knows the tables then, their indexes and policies, has planned a
+ * change of each, and has compiled the functions that capture changes and that all policies call, which is most of what a
+ * first write takes. Where a trigger of the application's would hear of a statement without rows, the table is only read.
+ */
 async function lookAtTables(connection: Connection, schema: string, signal: AbortSignal): Promise<void> {
-  const run = async (text: string, params: readonly string[] = []) => {
-    const step = { text, params, prepared: false, rows: 'object', parsers: standardParsers } as const
-    const { state, error, results } = await connection.run([RESET_STEP, step], signal)
-    if (state !== 'I' || error !== null) throw error ?? new Error('a transaction was left open')
-    return results.at(-1)!.rows
+  const run = async (texts: readonly string[], params: readonly string[] = []) => {
+    const steps = texts.map(
+      (text) => ({ text, params, prepared: false, rows: 'object', parsers: standardParsers }) as const,
+    )
+    const outcome = await connection.run([RESET_STEP, ...steps], signal)
+    if (outcome.state !== 'I') throw outcome.error ?? new Error('a transaction was left open')
+    return outcome
   }
-  const tables = (await run(
-    `select relname::text as name from pg_class where relnamespace = to_regnamespace(quote_ident($1)) and relkind = 'r'
-       and has_table_privilege(oid, 'select') limit ${TABLES_MAX}`,
-    [schema],
-  )) as { name: string }[]
+  const { error, results } = await run([TABLES], [schema])
+  if (error !== null) throw error
+  const tables = (results.at(-1)!.rows as { name: string; may_change: boolean }[]).map((table) => ({
+    name: `${quoteIdent(schema)}.${quoteIdent(table.name)}`,
+    mayChange: table.may_change,
+  }))
   if (tables.length === 0) return
-  const looks = tables.map(({ name }) => `select 1 from ${quoteIdent(schema)}.${quoteIdent(name)} where false`)
-  await run(looks.join(' union all '))
+  await run([
+    tables.map(({ name }) => `select 1 from ${name} where false`).join(' union all '),
+    // What is false already when a statement is planned is not planned any further.
+    ...tables
+      .filter(({ mayChange }) => mayChange)
+      .map(
+        ({ name }) => `update ${name} set tenant_id = tenant_id where (select false) and tenant_id = gen_random_uuid()`,
+      ),
+    // Last: nobody was entered, so it is refused.
+    'select tenancy.tenant_id()',
+  ])
 }
+
+const TABLES = `
+  select relname::text as name,
+    has_table_privilege(oid, 'update')
+    and exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'tenant_id' and not a.attisdropped)
+    and not exists (select from pg_trigger t where t.tgrelid = c.oid and not t.tgisinternal
+      and t.tgtype & ${FOR_EACH_ROW} = 0 and t.tgname not like 'innkeeper\\_capture\\_%') as may_change
+  from pg_class c
+  where relnamespace = to_regnamespace(quote_ident($1)) and relkind = 'r' and has_table_privilege(oid, 'select')
+  limit ${TABLES_MAX}`

@@ -1,14 +1,14 @@
 import type { Duplex } from 'node:stream'
+import { crossFaults, regionFaults } from './cross-checks.ts'
 import type { Environment } from './environment.ts'
-import { loginFaults, moverFaults, type RegionMover, readChannel, readMover } from './mover.ts'
+import { loginFaults, type RegionMover, readChannel, readMover } from './mover.ts'
 import type { KeyPairs } from './pair-keys.ts'
 import { type RegionPeering, readPeering, regionOfKey } from './peering.ts'
 import { postgresUrlFault } from './postgres-url.ts'
 import { type Read, reader } from './read.ts'
 import { keyBytes, type RegionKeys, readKeys } from './region-keys.ts'
-import { residencyFaults } from './residency.ts'
 import { configShape, type JwtConfig, type ParsedConfig } from './shape.ts'
-import { type ReadPem, readIdentity, readPem, type TlsIdentity, type TlsSettings, tlsFaults } from './tls.ts'
+import { type ReadPem, readIdentity, readPem, type TlsIdentity, type TlsSettings } from './tls.ts'
 
 /** Which process is being configured: it decides which credentials are read at all. */
 export type ProcessRole = { readonly kind: 'gateway' | 'mover'; readonly region: string } | { readonly kind: 'control' }
@@ -124,7 +124,7 @@ export function parseConfig(input: unknown): ParsedConfig {
  */
 export function resolveConfig(input: unknown, role: ProcessRole, env: Environment): Config {
   const raw = parseConfig(input)
-  const faults = crossChecks(raw, role)
+  const faults = crossFaults(raw, role)
 
   const read = reader(env, faults)
   const pem: ReadPem = (where, path, kind = 'certificate') => {
@@ -255,81 +255,6 @@ export function resolveKeyRing(input: unknown, region: string, env: Environment)
   const { keyRing } = readKeys(region, raw.regions[region]!, 'gateway', reader(env, faults))
   if (faults.length > 0) throw new ConfigError(faults)
   return keyRing
-}
-
-function regionFaults({ regions }: ParsedConfig, region: string): ConfigFault[] {
-  if (region in regions) return []
-  const known = Object.keys(regions).join(', ')
-  return [{ where: 'regions', what: `has no region "${region}"; it has ${known}` }]
-}
-
-/** What no single field can tell: names that refer to each other. */
-function crossChecks(raw: ParsedConfig, role: ProcessRole): ConfigFault[] {
-  const faults = role.kind === 'control' ? [] : regionFaults(raw, role.region)
-  faults.push(...moverFaults(raw, role))
-  if (raw.defaultTier !== undefined && !(raw.defaultTier in raw.tiers)) {
-    faults.push({
-      where: 'defaultTier',
-      what: `"${raw.defaultTier}" is not one of ${Object.keys(raw.tiers).join(', ')}`,
-    })
-  }
-  for (const [tier, { away }] of Object.entries(raw.tiers)) {
-    const unpeered = Object.keys(raw.regions).filter((name) => raw.regions[name]!.peering === undefined)
-    if (away === 'forward' && unpeered.length > 0 && Object.keys(raw.regions).length > 1) {
-      faults.push({ where: `tiers.${tier}.away`, what: `"forward" needs regions.${unpeered[0]}.peering` })
-    }
-  }
-  faults.push(...residencyFaults(raw), ...sharedSecrets(raw), ...tlsFaults(raw))
-  if (raw.control.region !== undefined && !Object.hasOwn(raw.regions, raw.control.region)) {
-    faults.push({ where: 'control.region', what: `"${raw.control.region}" is not a region` })
-  }
-  const owners = new Map<string, string>()
-  for (const [region, { clusters }] of Object.entries(raw.regions)) {
-    for (const cluster of Object.keys(clusters)) {
-      const other = owners.get(cluster)
-      if (other !== undefined) {
-        faults.push({
-          where: `regions.${region}.clusters.${cluster}`,
-          what: `${other} has a cluster of this name already`,
-        })
-      }
-      owners.set(cluster, region)
-    }
-    for (const [tier, { isolation }] of Object.entries(raw.tiers)) {
-      if (!Object.values(clusters).some((c) => c.hosts.includes(isolation))) {
-        faults.push({ where: `regions.${region}`, what: `no cluster hosts "${isolation}", which tier ${tier} needs` })
-      }
-    }
-  }
-  return faults
-}
-
-/** What is a region's own under one name in two regions is one thing after all: whoever has the one has the other. */
-function sharedSecrets({ regions }: ParsedConfig): ConfigFault[] {
-  const faults: ConfigFault[] = []
-  const owners = new Map<string, string>()
-  for (const [region, { key, keyPrevious, keyRing = [], peering, mover, redisUrl }] of Object.entries(regions)) {
-    const own = {
-      key,
-      keyPrevious,
-      redisUrl,
-      'peering.key': peering?.key,
-      'peering.keyPrevious': peering?.keyPrevious,
-      'mover.key': mover?.key,
-      'mover.keyPrevious': mover?.keyPrevious,
-      'mover.controlUrl': mover?.controlUrl,
-    }
-    const named = [...Object.entries(own), ...keyRing.map((ref) => ['keyRing', ref] as const)]
-    for (const [field, ref] of named) {
-      const owner = ref && owners.get(ref.env)
-      if (owner !== undefined && owner !== region) {
-        const what = `is ${ref!.env}, which is region ${owner}'s too: each region needs one of its own`
-        faults.push({ where: `regions.${region}.${field}`, what })
-      }
-      if (ref) owners.set(ref.env, region)
-    }
-  }
-  return faults
 }
 
 function redisUrl(value: string): string | null {

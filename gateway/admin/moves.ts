@@ -1,8 +1,8 @@
 import { Hono } from 'hono'
 import { streamSSE } from 'hono/streaming'
 import type { MovePlan } from '../../tiers/move/plan.ts'
-import { isFinal } from '../../tiers/move/states.ts'
-import { type Move, NO_PROGRESS } from '../../tiers/move/types.ts'
+import { isFinal, type MoveState } from '../../tiers/move/states.ts'
+import { type Move, type MoveProgress, NO_PROGRESS } from '../../tiers/move/types.ts'
 import { byOf, logChange } from './changes.ts'
 import type { AdminContext, AdminDeps, AdminEnv } from './env.ts'
 import { bodyOf, queryOf } from './input.ts'
@@ -101,8 +101,6 @@ export function moveView({
   generation: _,
   ...move
 }: Move) {
-  const { rowsTotal, rows, rowsPerSecond } = progress
-  const isCopying = move.state === 'copying' && rowsPerSecond > 0
   return {
     ...move,
     from,
@@ -110,13 +108,23 @@ export function moveView({
     progress: {
       ...NO_PROGRESS,
       ...progress,
-      etaS: isCopying ? Math.ceil(Math.max(0, rowsTotal - rows) / rowsPerSecond) : null,
+      etaS: etaOf(move.state, progress),
     },
     watchUntil: watchUntil?.toISOString() ?? null,
     createdAt: createdAt.toISOString(),
     updatedAt: updatedAt.toISOString(),
     endedAt: endedAt?.toISOString() ?? null,
   }
+}
+
+/** Of the work that the state is about; null where that is no matter of rows, or nothing is known yet. */
+function etaOf(state: MoveState, progress: MoveProgress): number | null {
+  const { rowsTotal, rows, rowsPerSecond, verified, verifiedPerSecond } = progress
+  // A move that an older version began has not counted what it verified.
+  const left = (done: number, perSecond: number) =>
+    perSecond > 0 ? Math.ceil(Math.max(0, rowsTotal - done) / perSecond) : null
+  if (state === 'copying') return left(rows, rowsPerSecond)
+  return state === 'verifying' ? left(verified, verifiedPerSecond) : null
 }
 
 export type MoveView = ReturnType<typeof moveView>

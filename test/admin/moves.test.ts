@@ -2,7 +2,9 @@ import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import postgres from 'postgres'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { moveView } from '../../gateway/admin/moves.ts'
 import { verify } from '../../tiers/control/signed-document.ts'
+import type { MoveState } from '../../tiers/move/states.ts'
 import { startTestAdmin, type TestAdmin } from '../support/admin.ts'
 import { runCli } from '../support/cli.ts'
 import { startTestSystem, type TestSystem } from '../support/system.ts'
@@ -89,6 +91,22 @@ test('the command line moves a tenant, shows it and completes it', async () => {
   expect((await admin.call('POST', '/admin/v1/tenants/hooli/moves', { tier: 'gold' })).body).toMatchObject({
     field: 'tier',
   })
+})
+
+test('how long a move will take is said while it copies and while it verifies, and nothing is made up where it is not known', async () => {
+  const [{ id }] = (await admin.call('GET', '/admin/v1/moves?tenant=hooli&open=false')).body.moves
+  const move = await system.control.moves.get(id)
+  const at = (state: MoveState, progress: object) =>
+    moveView({ ...move, state, progress: { ...move.progress, ...progress } }).progress.etaS
+  const copied = { rowsTotal: 1_000, rows: 400, rowsPerSecond: 100, verified: 0, verifiedPerSecond: 0 }
+  expect(at('copying', copied)).toBe(6)
+  expect(at('verifying', copied)).toBeNull()
+  expect(at('verifying', { ...copied, rows: 1_000, verified: 500, verifiedPerSecond: 250 })).toBe(2)
+  // Rows that were added meanwhile.
+  expect(at('verifying', { ...copied, verified: 1_100, verifiedPerSecond: 250 })).toBe(0)
+  // Begun by a version that did not count them.
+  expect(at('verifying', { ...copied, verified: undefined, verifiedPerSecond: undefined })).toBeNull()
+  expect(at('watching', copied)).toBeNull()
 })
 
 test('a certificate is shown, kept in a file, and checked where there is no control plane', async () => {

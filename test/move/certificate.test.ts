@@ -48,6 +48,7 @@ async function moveAndLeave(to: { tier: string; region: string }, leave: typeof 
   const { id } = await moves.start({ tenant: 'acme', ...to, by: 'sales' })
   const watched = await moves.reached(id, 'watching')
   expect(watched, watched.reason ?? '').toMatchObject({ state: 'watching' })
+  expect(watched.progress).toMatchObject({ rows: 2, verified: watched.certificate?.rows })
   seed = leave
   await moves.complete(id, 'the officer')
   await expect.poll(async () => (await moves.get(id)).reason, { timeout: 5_000 * BUSY }).toMatch(/something is left/)

@@ -146,7 +146,14 @@ export async function verify(ctx: MoveContext, flow: Flow): Promise<Outcome> {
   let proofs: TableProof[] = []
   await applyPass(flow.source, flow.target, tables, async () => {
     await ctx.hook('applied')
-    proofs = await verifyAll(flow.source, flow.target, tables, pacer)
+    const started = performance.now()
+    let hashed = 0
+    proofs = await verifyAll(flow.source, flow.target, tables, pacer, (rows) => {
+      hashed += rows
+      const verified = Math.floor(hashed / 2)
+      const verifiedPerSecond = Math.round(verified / ((performance.now() - started) / 1000))
+      ctx.progress({ verified, verifiedPerSecond })
+    })
   })
   await forgetDirty(flow.target)
   for (let left = Number.POSITIVE_INFINITY; left > ctx.settings.lagMax; ) {

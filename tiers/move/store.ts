@@ -35,7 +35,7 @@ export type MovePatch = Partial<
 export interface MoveStore {
   /** Whether a fleet migration is running. */
   isMigrating(): Promise<boolean>
-  /** What the last moves of some size came to; null where there was none. */
+  /** What the last moves of some size came to, copy and verification together; null where there was none. */
   rowsPerSecond(): Promise<number | null>
   /** Writes down what was done at once. */
   insert(move: { tenantId: TenantId; from: Home; to: Home; askedBy: string; state: MoveState }): Promise<Move>
@@ -86,8 +86,10 @@ export function moveStore(sql: postgres.Sql): MoveStore {
     },
     async rowsPerSecond() {
       const [row] = await sql<{ rate: number | null }[]>`
-        select percentile_cont(0.5) within group (order by (progress ->> 'rowsPerSecond')::float8) as rate from (
-          select progress from moves where (progress ->> 'rows')::float8 >= 10000 and (progress ->> 'rowsPerSecond')::float8 > 0
+        select percentile_cont(0.5) within group (order by 1 / (1 / copied + 1 / verified)) as rate from (
+          select (progress ->> 'rowsPerSecond')::float8 as copied, (progress ->> 'verifiedPerSecond')::float8 as verified
+          from moves where (progress ->> 'rows')::float8 >= 10000 and (progress ->> 'rowsPerSecond')::float8 > 0
+            and (progress ->> 'verifiedPerSecond')::float8 > 0
           order by created_at desc limit 10) last`
       return row!.rate
     },

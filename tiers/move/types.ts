@@ -13,7 +13,11 @@ export interface MoveProgress {
   readonly rowsTotal: number
   readonly rows: number
   readonly bytes: number
+  /** Of the copy. */
   readonly rowsPerSecond: number
+  /** Rows that were hashed at both sides, and how fast. */
+  readonly verified: number
+  readonly verifiedPerSecond: number
   /** Notes of changes that are not applied yet. */
   readonly lag: number
   /** Catch-up passes. */
@@ -79,6 +83,8 @@ export const NO_PROGRESS: MoveProgress = {
   rows: 0,
   bytes: 0,
   rowsPerSecond: 0,
+  verified: 0,
+  verifiedPerSecond: 0,
   lag: 0,
   passes: 0,
   throttled: 0,

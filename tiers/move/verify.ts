@@ -36,6 +36,7 @@ const BLOCK_BYTES = 8192
  * what the copy enumerated, and each side by its own order. To be called while the snapshot of a pass is open at the source
  * and committed at the target.
  *
+ * @param onHashed told of rows that were hashed at one of the sides
  * @returns the proof, for the certificate
  * @throws Differs naming tables and keys; also where there is nothing to compare
  */
@@ -44,6 +45,7 @@ export async function verifyAll(
   target: Side,
   tables: readonly RoomTable[],
   pacer: Pacer = UNPACED,
+  onHashed: (rows: number) => void = () => {},
 ): Promise<TableProof[]> {
   if (tables.length === 0) throw new Differs(['the room has no tables'])
   const [from, to] = await Promise.all([source.client(), target.client()])
@@ -51,8 +53,8 @@ export async function verifyAll(
     const proofs: TableProof[] = []
     const differences: string[] = []
     for (const table of tables) {
-      const ours = () => hashOfAll(from, source, table, pacer)
-      const theirs = () => hashOfAll(to, target, table, pacer)
+      const ours = () => hashOfAll(from, source, table, pacer, onHashed)
+      const theirs = () => hashOfAll(to, target, table, pacer, onHashed)
       // Of one server both at a time would take twice as much from its other tenants.
       const isOneServer = source.placement.cluster === target.placement.cluster
       const [here, there] = isOneServer ? [await ours(), await theirs()] : await Promise.all([ours(), theirs()])
@@ -129,7 +131,13 @@ interface Hash {
 }
 
 /** The whole table, in pieces between which the neighbours have their turn. The last piece has no end. */
-async function hashOfAll(client: MoverClient, side: Side, table: RoomTable, pacer: Pacer): Promise<Hash> {
+async function hashOfAll(
+  client: MoverClient,
+  side: Side,
+  table: RoomTable,
+  pacer: Pacer,
+  onHashed: (rows: number) => void,
+): Promise<Hash> {
   const next = side.placement.isolation === 'shared' ? byKey(client, side, table) : await byPlace(client, side, table)
   const inPieces = pacer.pieces()
   let sum: Hash = { rows: 0, hash: '0:0' }
@@ -140,6 +148,7 @@ async function hashOfAll(client: MoverClient, side: Side, table: RoomTable, pace
       return { piece: await hashOf(client, table, `${side.table(table.name)} t where ${chosen}`), isLast }
     })
     sum = { rows: sum.rows + piece.rows, hash: added(sum.hash, piece.hash) }
+    onHashed(piece.rows)
     if (isLast) return sum
   }
 }

@@ -104,7 +104,11 @@ async function follow({ terminal }: Cli, admin: AdminClient, first: MoveView, to
   const bar = progressBar(terminal)
   try {
     for (let move = first; ; ) {
-      const { rows, rowsTotal, rowsPerSecond, lag, etaS } = move.progress
+      const { rowsTotal, lag, etaS } = move.progress
+      const [rows, rowsPerSecond] =
+        move.state === 'verifying'
+          ? [move.progress.verified, move.progress.verifiedPerSecond]
+          : [move.progress.rows, move.progress.rowsPerSecond]
       const slow = throttled(move) ? `, ${throttled(move)}` : ''
       const eta = etaS === null ? '' : `, ${etaS} s left`
       bar.show(

@@ -2,6 +2,7 @@ import { quoteIdent, quoteLiteral } from '../quote.ts'
 import type { RoomTable } from './catalogue.ts'
 import { merge } from './merge.ts'
 import type { MoverClient } from './mover-client.ts'
+import { type Pacer, UNPACED } from './pacer.ts'
 import { hasWaitingRoom, isConsiderate, pour } from './pool.ts'
 import { AS_MOVER, beginRead, beginWrite, type Side } from './side.ts'
 import { copiedColumns, DIRTY, ensureStaging, KEYS, stageOf } from './staging.ts'
@@ -27,12 +28,15 @@ const REMEMBER_DIRTY = `insert into ${DIRTY} select table_name, key from ${KEYS}
  *
  * It commits at the target first, and then that the source forgets exactly the notes which its snapshot shows: a pass that
  * was killed in between is only done again.
+ *
+ * @param pacer one pass with many notes is many pieces of work, between which the neighbours have their turn
  */
 export async function applyPass(
   source: Side,
   target: Side,
   tables: readonly RoomTable[],
   atSnapshot?: AtSnapshot,
+  pacer: Pacer = UNPACED,
 ): Promise<Pass> {
   const started = performance.now()
   const [from, to] = await Promise.all([source.client(), target.client()])
@@ -51,11 +55,14 @@ export async function applyPass(
     let rows = 0
     if (touched.length > 0 || waiting) {
       await to.transaction(beginWrite(target), async () => {
-        rows = await bringNoted(source, target, touched)
+        rows = await bringNoted(source, target, touched, pacer)
         const put = async () => {
-          if (!considerate) return putIn(to, target, touched)
+          if (!considerate) return putIn(to, target, touched, pacer)
           if (waiting) await pour(to, target, tables, touched)
-          else await merge(to, target, tables, touched, (t, keys) => bring(from, source, to, t, keys))
+          else
+            await merge(to, target, tables, touched, async (t, keys) => {
+              await bring(from, source, to, t, keys)
+            })
           // Not before: merging finds more keys, of rows that the pool's foreign keys have changed.
           await to.script(REMEMBER_DIRTY)
         }
@@ -68,34 +75,68 @@ export async function applyPass(
 }
 
 /** The keys, and the rows that they name in the source's snapshot, into the temporary tables of the target's connection. */
-async function bringNoted(source: Side, target: Side, touched: readonly RoomTable[]): Promise<number> {
+async function bringNoted(source: Side, target: Side, touched: readonly RoomTable[], pacer: Pacer): Promise<number> {
   const [from, to] = await Promise.all([source.client(), target.client()])
   let rows = 0
-  await from.copyTo(
-    `copy (select distinct table_name, key from tenancy.notes where tenant_id = '${source.tenant}') to stdout`,
-    to,
-    `copy ${KEYS} (table_name, key) from stdin`,
-  )
-  for (const table of touched) {
-    rows += await bringRows(
-      from,
-      source,
+  await pacer.paced(() =>
+    from.copyTo(
+      `copy (select distinct table_name, key from tenancy.notes where tenant_id = '${source.tenant}') to stdout`,
       to,
-      table,
-      `select distinct key from tenancy.notes where tenant_id = '${source.tenant}' and table_name = ${quoteLiteral(table.name)}`,
-    )
+      `copy ${KEYS} (table_name, key) from stdin`,
+    ),
+  )
+  const pages = await pagesOf(to, KEYS)
+  if (pages <= PAGES_AT_ONCE) {
+    for (const table of touched) rows += await bringRows(from, source, to, table, notedKeys(source, table))
+    return rows
   }
+  await inPages(pages, pacer, async (where) => {
+    const found = await to.query<{ table_name: string; keys: string }>(
+      `select table_name, json_agg(key)::text as keys from ${KEYS} k where ${where('k')} group by 1`,
+    )
+    for (const table of touched) {
+      const keys = found.find((f) => f.table_name === table.name)?.keys
+      if (keys !== undefined) rows += await bring(from, source, to, table, keys)
+    }
+  })
   return rows
 }
 
-async function bring(from: MoverClient, source: Side, to: MoverClient, table: RoomTable, keys: readonly unknown[]) {
-  await bringRows(
-    from,
-    source,
-    to,
-    table,
-    `select key from jsonb_array_elements(${quoteLiteral(JSON.stringify(keys))}) j(key)`,
+function notedKeys(source: Side, table: RoomTable): string {
+  return `select distinct key from tenancy.notes where tenant_id = '${source.tenant}' and table_name = ${quoteLiteral(table.name)}`
+}
+
+/** Of a temporary table: so little is done in one statement. About a hundred keys fit into a page. */
+const PAGES_AT_ONCE = 8
+const PAGES_MAX = 256
+const PAGE_BYTES = 8192
+
+async function pagesOf(client: MoverClient, table: string): Promise<number> {
+  const [row] = await client.query<{ pages: number }>(
+    `select pg_relation_size('${table}'::regclass)::float8 / ${PAGE_BYTES} as pages`,
   )
+  return row!.pages
+}
+
+/** A temporary table's rows as they lie, page after page. Nothing is added to it meanwhile. */
+async function inPages(
+  pages: number,
+  pacer: Pacer,
+  work: (where: (alias: string) => string) => Promise<void>,
+): Promise<void> {
+  const paced = pacer.pieces()
+  for (let begin = 0; begin < pages; ) {
+    await paced(async (part) => {
+      const end = begin + Math.max(1, Math.floor(part * PAGES_MAX))
+      await work((alias) => `${alias}.ctid >= '(${begin},0)' and ${alias}.ctid < '(${end},0)'`)
+      begin = end
+    })
+  }
+}
+
+/** @param keys a JSON array, as text: its numbers may be larger than JavaScript's */
+function bring(from: MoverClient, source: Side, to: MoverClient, table: RoomTable, keys: string) {
+  return bringRows(from, source, to, table, `select key from jsonb_array_elements(${quoteLiteral(keys)}) j(key)`)
 }
 
 async function bringRows(from: MoverClient, source: Side, to: MoverClient, table: RoomTable, keys: string) {
@@ -109,22 +150,30 @@ async function bringRows(from: MoverClient, source: Side, to: MoverClient, table
 }
 
 /** All deletes before all inserts, and one table after the other: the order is nobody's concern where nothing acts. */
-async function putIn(to: MoverClient, target: Side, touched: readonly RoomTable[]): Promise<void> {
-  await to.script(`${REMEMBER_DIRTY}; ${AS_MOVER};
-    ${touched
-      .map(
-        (t) => `delete from ${target.table(t.name)} d using (
-            select t.place from ${KEYS} k cross join lateral ${rowOf(target, t, 'k.key', 'r.ctid as place')} t where k.table_name = ${quoteLiteral(t.name)}) old
-          where d.ctid = old.place;`,
-      )
-      .join('\n')}
-    ${touched
-      .map(
-        (t) => `insert into ${target.table(t.name)} (${copiedColumns(t)}) overriding system value
-          select ${copiedColumns(t)} from ${stageOf(t)};`,
-      )
-      .join('\n')}
-    reset role`)
+async function putIn(to: MoverClient, target: Side, touched: readonly RoomTable[], pacer: Pacer): Promise<void> {
+  const removal = (t: RoomTable, where: string) => `delete from ${target.table(t.name)} d using (
+      select t.place from ${KEYS} k cross join lateral ${rowOf(target, t, 'k.key', 'r.ctid as place')} t
+      where k.table_name = ${quoteLiteral(t.name)} ${where}) old
+    where d.ctid = old.place;`
+  const insertion = (t: RoomTable, where: string) => `insert into ${target.table(t.name)} (${copiedColumns(t)})
+    overriding system value select ${copiedColumns(t)} from ${stageOf(t)} s ${where};`
+  const pages = await pagesOf(to, KEYS)
+  if (pages <= PAGES_AT_ONCE) {
+    await to.script(`${REMEMBER_DIRTY}; ${AS_MOVER};
+      ${touched.map((t) => removal(t, '')).join('\n')}
+      ${touched.map((t) => insertion(t, '')).join('\n')}
+      reset role`)
+    return
+  }
+  await pacer.paced(() => to.script(REMEMBER_DIRTY))
+  await inPages(pages, pacer, (where) =>
+    to.script(`${AS_MOVER}; ${touched.map((t) => removal(t, `and ${where('k')}`)).join('\n')} reset role`),
+  )
+  for (const table of touched) {
+    await inPages(await pagesOf(to, stageOf(table)), pacer, (where) =>
+      to.script(`${AS_MOVER}; ${insertion(table, `where ${where('s')}`)} reset role`),
+    )
+  }
 }
 
 /**

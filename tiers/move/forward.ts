@@ -111,7 +111,7 @@ export async function catchUp(ctx: MoveContext, flow: Flow): Promise<Outcome> {
   for (let pacer = pacerOf(ctx, flow); ; ) {
     ctx.signal.throwIfAborted()
     const tables = await ctx.tables()
-    const pass = await pacer.paced(() => applyPass(flow.source, flow.target, tables))
+    const pass = await applyPass(flow.source, flow.target, tables, undefined, pacer)
     passes++
     ctx.progress({ lag: pass.notes, passes: ctx.move.progress.passes + passes })
     // Who rests may be overtaken by the tenant's own writes: from then on each pass follows the last at once.
@@ -144,7 +144,7 @@ export async function verify(ctx: MoveContext, flow: Flow): Promise<Outcome> {
   const tables = await ctx.tables()
   const pacer = pacerOf(ctx, flow)
   let proofs: TableProof[] = []
-  await applyPass(flow.source, flow.target, tables, async () => {
+  const whole = async () => {
     await ctx.hook('applied')
     const started = performance.now()
     let hashed = 0
@@ -154,7 +154,8 @@ export async function verify(ctx: MoveContext, flow: Flow): Promise<Outcome> {
       const verifiedPerSecond = Math.round(verified / ((performance.now() - started) / 1000))
       ctx.progress({ verified, verifiedPerSecond })
     })
-  })
+  }
+  await applyPass(flow.source, flow.target, tables, whole, pacer)
   await forgetDirty(flow.target)
   for (let left = Number.POSITIVE_INFINITY; left > ctx.settings.lagMax; ) {
     ctx.signal.throwIfAborted()

@@ -35,7 +35,8 @@ export async function merge(
   }
 }
 
-export type Fetch = (table: RoomTable, keys: readonly unknown[]) => Promise<void>
+/** @param keys a JSON array, as text: its numbers may be larger than JavaScript's */
+export type Fetch = (table: RoomTable, keys: string) => Promise<void>
 
 /**
  * First what is there at the source, then the removal of what is not. In that order no row that stays leans on one that goes
@@ -106,11 +107,11 @@ async function replace(
     on conflict (tenant_id) do update set capture = true`)
   for (;;) {
     await to.script(`${AS_MOVER}; ${[...all].map((t) => removal(target, t, '')).join('\n')} reset role`)
-    const found = await to.query<{ table_name: string; keys: unknown[] }>(
+    const found = await to.query<{ table_name: string; keys: string }>(
       `with noted as (delete from tenancy.notes where ${tenant} returning table_name, key),
        more as (insert into ${KEYS} select distinct n.table_name, n.key from noted n
          where not exists (select from ${KEYS} k where k.table_name = n.table_name and k.key = n.key) returning table_name, key)
-       select table_name, json_agg(key) as keys from more group by 1`,
+       select table_name, json_agg(key)::text as keys from more group by 1`,
     )
     if (found.length === 0) break
     for (const { table_name, keys } of found) {

@@ -38,6 +38,8 @@ export async function fillOdd(session: RoomSession): Promise<void> {
     `insert into "{room}".nodes (area, number, up_area, up_number, rank) values ('z', 1, 'Z', 1, 4), ('z', 2, 'z', 2, 5)`,
   )
   await run(`insert into "{room}".leaves (area, number) values ('Z', 1), ('z', 1), ('', 0)`)
+  // Further from nought than a number of JavaScript's is exact. It goes with its node where nodes make way for each other.
+  await run(`insert into "{room}".leaves (id, area, number) values (-9007199254740993, '', 0)`)
   await run(`update "{room}".nodes set leaf_id = (select min(id) from "{room}".leaves) where area = 'Z'`)
   await run(`insert into "{room}".only_key values (default, ''), (default, 'b')`)
   await run(`insert into "{room}".settings (theme) values ('dark')`)

@@ -1,12 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type ConfigInput, resolveConfig } from '../../config/index.ts'
 import { type ControlPlane, openControlPlane } from '../../tiers/control/control-plane.ts'
+import type { MoveState } from '../../tiers/move/states.ts'
 import type { Move } from '../../tiers/move/types.ts'
 import { startTestSystem, type TestSystem } from '../support/system.ts'
 import type { Bench } from './bench.ts'
 import { openAlternatives } from './move/alternatives.ts'
 import { type LoadChild, startLoad } from './move/load-child.ts'
 import { type PacedReport, quantile } from './move/paced.ts'
+import { watchStolen } from './move/stolen.ts'
 import type { Row } from './row.ts'
 import { unlimited } from './world.ts'
 
@@ -15,6 +17,8 @@ const NEIGHBOUR_ROWS = 200
 const WRITES_PER_SECOND = 300
 const REQUESTS_PER_SECOND = 1_000
 const SMALL_ROWS = 5_000
+/** After a cut-over, until all who waited for it have been served. */
+const AROUND_MS = 500
 
 /**
  * A tenant moves out of the shared tables into a database of its own and back, again and again, while it is written to and
@@ -119,8 +123,18 @@ async function underLoad(
   try {
     await sleep(2_000)
     await load.report()
-    await sleep(Math.max(5, seconds) * 1_000)
-    const before = (await load.report()).requests
+    const waits: number[] = []
+    const still: PacedReport[] = []
+    // As long at a time as what is looked at around a cut-over.
+    for (const until = performance.now() + Math.max(5, seconds) * 1_000; performance.now() < until; ) {
+      await sleep(AROUND_MS)
+      const { writes, requests } = await load.report()
+      waits.push(writes.maxMs)
+      still.push(requests)
+    }
+    const p99Before = weightedMedian(still)
+    const stolen = watchStolen()
+    const host: number[] = []
     const pauses: number[] = []
     const fenced: number[] = []
     const during: PacedReport[] = []
@@ -135,15 +149,16 @@ async function underLoad(
       pauses.push(pauseMs)
       fenced.push(fencedMs)
       const codes = reports.flatMap((r) => [r.writes, r.requests]).map((r) => JSON.stringify(r.failures))
+      host.push(stolen() * 100)
       note(
-        `move: ${i + 1} of ${moves} under load, ${pauseMs.toFixed(1)} ms, fenced ${fencedMs.toFixed(1)}; neighbours' p99 ${weightedMedian(reports.map((r) => r.requests)).toFixed(1)}; failed: ${codes.join(' ')}`,
+        `move: ${i + 1} of ${moves} under load, ${pauseMs.toFixed(1)} ms, fenced ${fencedMs.toFixed(1)}; neighbours' p99 ${weightedMedian(reports.map((r) => r.requests)).toFixed(1)}, taken by the host ${host.at(-1)!.toFixed(0)} %; failed: ${codes.join(' ')}`,
       )
       for (const { writes, requests } of reports) {
         failed += writes.failed + requests.failed
         during.push(requests)
       }
     }
-    for (const list of [pauses, fenced]) list.sort((a, b) => a - b)
+    for (const list of [pauses, fenced, waits, host]) list.sort((a, b) => a - b)
     const p99 = weightedMedian(during)
     const bench = `${moves} moves of ${rows.toLocaleString('en-US')} rows, ${WRITES_PER_SECOND} writes/s, neighbours ${REQUESTS_PER_SECOND} requests/s`
     const pause = (what: string, value: number, atMost: number): Row => ({
@@ -157,17 +172,19 @@ async function underLoad(
       pause('longest wait of a writer, p50 of the moves', quantile(pauses, 0.5), 10),
       pause('p99', quantile(pauses, 0.99), 50),
       pause('max', pauses.at(-1)!, 250),
+      { bench, what: 'the same in as long without a move, p50', value: quantile(waits, 0.5), unit: 'ms' },
       { bench, what: 'of that, from the fence to the flip, p50', value: quantile(fenced, 0.5), unit: 'ms' },
       { bench, what: 'failed', value: failed, unit: 'requests', goals: [{ of: 'requests', atMost: 0 }] },
-      { bench, what: "neighbours' p99 before", value: before.p99Ms, unit: 'ms' },
+      { bench, what: "neighbours' p99 before", value: p99Before, unit: 'ms' },
       {
         bench,
         what: "neighbours' p99 during the moves",
         value: p99,
         unit: 'ms',
-        ratios: { before: p99 / before.p99Ms },
+        ratios: { before: p99 / p99Before },
         goals: [{ of: 'before', atMost: 1.2 }],
       },
+      { bench, what: 'of the processors, taken by the host, p50 of the moves', value: quantile(host, 0.5), unit: '%' },
     ]
   } finally {
     await runner.close()
@@ -213,24 +230,28 @@ interface Moved {
   readonly reports: readonly Awaited<ReturnType<LoadChild['report']>>[]
 }
 
+/** A state may last for a moment only: who waits for one waits for it or a later one. */
+const WAY: readonly MoveState[] = ['copying', 'catching_up', 'verifying', 'cutting_over', 'watching']
+
 /** Moves the tenant to a tier and completes the move. */
 async function moveTo(control: ControlPlane, tenant: string, tier: string, load?: LoadChild): Promise<Moved> {
   const began = performance.now()
   const reports: Awaited<ReturnType<LoadChild['report']>>[] = []
   const { id } = await control.moves.start({ tenant, tier, by: 'bench' })
   const { moves } = control
-  assertGoing(await moves.reached(id, 'copying', 'catching_up', 'verifying', 'cutting_over', 'watching'))
+  const from = async (state: MoveState) => assertGoing(await moves.reached(id, ...WAY.slice(WAY.indexOf(state))))
+  await from('copying')
   const copying = performance.now()
-  assertGoing(await moves.reached(id, 'catching_up', 'verifying', 'cutting_over', 'watching'))
+  await from('catching_up')
   const copyMs = performance.now() - copying
-  assertGoing(await moves.reached(id, 'cutting_over', 'watching'))
+  await from('cutting_over')
   // What the load felt until here is the work's doing, and not the pause's.
   if (load) reports.push(await load.report())
-  assertGoing(await moves.reached(id, 'watching'))
+  await from('watching')
   const servedMs = performance.now() - began
   let pauseMs = 0
   if (load) {
-    await sleep(500)
+    await sleep(AROUND_MS)
     const around = await load.report()
     reports.push(around)
     pauseMs = around.writes.maxMs

@@ -10,7 +10,7 @@ export interface Row {
   readonly bench: string
   readonly what: string
   readonly value: number
-  readonly unit: 'op/s' | 'rows/s' | 'requests' | 'ms' | 'ns' | 'bytes' | 'MB'
+  readonly unit: 'op/s' | 'rows/s' | 'requests' | 'ms' | 'ns' | 'bytes' | 'MB' | '%'
   /** How this compares to each alternative that was measured between its own rounds. */
   readonly ratios?: Readonly<Record<string, number>>
   readonly goals?: readonly Goal[]

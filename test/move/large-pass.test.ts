@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, expect, test } from 'vitest'
 import { BUSY } from '../support/busy.ts'
 import { startTestSystem, type TestSystem } from '../support/system.ts'
 
@@ -8,17 +8,19 @@ const ROWS = 3_000
 /** A number of JavaScript's would be another one. */
 const LARGE = '-9007199254740993'
 
-let system: TestSystem
-beforeAll(async () => {
-  const tenants = [{ slug: 'acme', tier: 'free', region: 'us' }] as const
-  // Held back from the first row on, so that pieces are small.
-  system = await startTestSystem({ tenants, moveSettings: { quarantineMs: 100, unpacedMs: 0, deadlineMs: 5_000 } })
+const systems: TestSystem[] = []
+afterAll(async () => {
+  for (const system of systems) await system.close()
 })
-afterAll(() => system?.close())
 
-test(
-  'thousands of rows that were changed, removed and added while a tenant was copied are all at its new home',
-  async () => {
+test.each(['superuser', 'managed'] as const)(
+  'thousands of rows that were changed, removed and added while a tenant was copied are all at its new home (%s)',
+  async (adminRole) => {
+    const tenants = [{ slug: 'acme', tier: 'free', region: 'us' }] as const
+    // Held back from the first row on, so that pieces are small.
+    const moveSettings = { quarantineMs: 100, unpacedMs: 0, deadlineMs: 5_000 }
+    const system = await startTestSystem({ tenants, adminRole, moveSettings })
+    systems.push(system)
     const session = (await system.openTenants('us')).session('acme')
     const run = async (text: string) => (await session.execute({ text, params: [] })).rows as Record<string, string>[]
     const customers = () => run(`select id::text, name, email, company from "{room}".customers order by id`)

@@ -19,6 +19,8 @@ export interface Pass {
 /** What may be done while the pass's snapshot is still open: both sides are the same then, to the last row. */
 export type AtSnapshot = () => Promise<void>
 
+/** They take some hundredths of a second. */
+const NOTES_AT_ONCE = 500
 const REMEMBER_DIRTY = `insert into ${DIRTY} select table_name, key from ${KEYS}`
 
 /**
@@ -29,7 +31,7 @@ const REMEMBER_DIRTY = `insert into ${DIRTY} select table_name, key from ${KEYS}
  * It commits at the target first, and then that the source forgets exactly the notes which its snapshot shows: a pass that
  * was killed in between is only done again.
  *
- * @param pacer one pass with many notes is many pieces of work, between which the neighbours have their turn
+ * @param pacer a pass with many notes is many pieces of work, between which the neighbours have their turn; another is one
  */
 export async function applyPass(
   source: Side,
@@ -53,11 +55,12 @@ export async function applyPass(
     const considerate = await isConsiderate(target)
     const waiting = considerate && (await hasWaitingRoom(to, target))
     let rows = 0
-    if (touched.length > 0 || waiting) {
-      await to.transaction(beginWrite(target), async () => {
-        rows = await bringNoted(source, target, touched, pacer)
+    const pieces = notes > NOTES_AT_ONCE ? pacer : null
+    const apply = () =>
+      to.transaction(beginWrite(target), async () => {
+        rows = await bringNoted(source, target, touched, pieces)
         const put = async () => {
-          if (!considerate) return putIn(to, target, touched, pacer)
+          if (!considerate) return putIn(to, target, touched, pieces)
           if (waiting) await pour(to, target, tables, touched)
           else
             await merge(to, target, tables, touched, async (t, keys) => {
@@ -68,29 +71,35 @@ export async function applyPass(
         }
         await Promise.all([put(), forget()])
       })
-    } else await forget()
+    if (touched.length === 0 && !waiting) await forget()
+    else await (pieces === null ? pacer.paced(apply) : apply())
     await atSnapshot?.()
     return { notes, tables: noted.map((n) => n.table_name), rows, tookMs: performance.now() - started }
   })
 }
 
 /** The keys, and the rows that they name in the source's snapshot, into the temporary tables of the target's connection. */
-async function bringNoted(source: Side, target: Side, touched: readonly RoomTable[], pacer: Pacer): Promise<number> {
+async function bringNoted(
+  source: Side,
+  target: Side,
+  touched: readonly RoomTable[],
+  pieces: Pacer | null,
+): Promise<number> {
   const [from, to] = await Promise.all([source.client(), target.client()])
   let rows = 0
-  await pacer.paced(() =>
+  const bringKeys = () =>
     from.copyTo(
       `copy (select distinct table_name, key from tenancy.notes where tenant_id = '${source.tenant}') to stdout`,
       to,
       `copy ${KEYS} (table_name, key) from stdin`,
-    ),
-  )
-  const pages = await pagesOf(to, KEYS)
-  if (pages <= PAGES_AT_ONCE) {
+    )
+  if (pieces === null) {
+    await bringKeys()
     for (const table of touched) rows += await bringRows(from, source, to, table, notedKeys(source, table))
     return rows
   }
-  await inPages(pages, pacer, async (where) => {
+  await pieces.paced(bringKeys)
+  await inPages(to, KEYS, pieces, async (where) => {
     const found = await to.query<{ table_name: string; keys: string }>(
       `select table_name, json_agg(key)::text as keys from ${KEYS} k where ${where('k')} group by 1`,
     )
@@ -106,26 +115,22 @@ function notedKeys(source: Side, table: RoomTable): string {
   return `select distinct key from tenancy.notes where tenant_id = '${source.tenant}' and table_name = ${quoteLiteral(table.name)}`
 }
 
-/** Of a temporary table: so little is done in one statement. About a hundred keys fit into a page. */
-const PAGES_AT_ONCE = 8
-const PAGES_MAX = 256
 const PAGE_BYTES = 8192
-
-async function pagesOf(client: MoverClient, table: string): Promise<number> {
-  const [row] = await client.query<{ pages: number }>(
-    `select pg_relation_size('${table}'::regclass)::float8 / ${PAGE_BYTES} as pages`,
-  )
-  return row!.pages
-}
+const PAGES_MAX = 256
 
 /** A temporary table's rows as they lie, page after page. Nothing is added to it meanwhile. */
 async function inPages(
-  pages: number,
+  client: MoverClient,
+  table: string,
   pacer: Pacer,
   work: (where: (alias: string) => string) => Promise<void>,
 ): Promise<void> {
+  const [row] = await client.query<{ pages: number }>(
+    'select pg_relation_size($1::regclass)::float8 / $2::int as pages',
+    [table, PAGE_BYTES],
+  )
   const paced = pacer.pieces()
-  for (let begin = 0; begin < pages; ) {
+  for (let begin = 0; begin < row!.pages; ) {
     await paced(async (part) => {
       const end = begin + Math.max(1, Math.floor(part * PAGES_MAX))
       await work((alias) => `${alias}.ctid >= '(${begin},0)' and ${alias}.ctid < '(${end},0)'`)
@@ -150,27 +155,31 @@ async function bringRows(from: MoverClient, source: Side, to: MoverClient, table
 }
 
 /** All deletes before all inserts, and one table after the other: the order is nobody's concern where nothing acts. */
-async function putIn(to: MoverClient, target: Side, touched: readonly RoomTable[], pacer: Pacer): Promise<void> {
+async function putIn(
+  to: MoverClient,
+  target: Side,
+  touched: readonly RoomTable[],
+  pieces: Pacer | null,
+): Promise<void> {
   const removal = (t: RoomTable, where: string) => `delete from ${target.table(t.name)} d using (
       select t.place from ${KEYS} k cross join lateral ${rowOf(target, t, 'k.key', 'r.ctid as place')} t
       where k.table_name = ${quoteLiteral(t.name)} ${where}) old
     where d.ctid = old.place;`
   const insertion = (t: RoomTable, where: string) => `insert into ${target.table(t.name)} (${copiedColumns(t)})
     overriding system value select ${copiedColumns(t)} from ${stageOf(t)} s ${where};`
-  const pages = await pagesOf(to, KEYS)
-  if (pages <= PAGES_AT_ONCE) {
+  if (pieces === null) {
     await to.script(`${REMEMBER_DIRTY}; ${AS_MOVER};
       ${touched.map((t) => removal(t, '')).join('\n')}
       ${touched.map((t) => insertion(t, '')).join('\n')}
       reset role`)
     return
   }
-  await pacer.paced(() => to.script(REMEMBER_DIRTY))
-  await inPages(pages, pacer, (where) =>
+  await pieces.paced(() => to.script(REMEMBER_DIRTY))
+  await inPages(to, KEYS, pieces, (where) =>
     to.script(`${AS_MOVER}; ${touched.map((t) => removal(t, `and ${where('k')}`)).join('\n')} reset role`),
   )
   for (const table of touched) {
-    await inPages(await pagesOf(to, stageOf(table)), pacer, (where) =>
+    await inPages(to, stageOf(table), pieces, (where) =>
       to.script(`${AS_MOVER}; ${insertion(table, `where ${where('s')}`)} reset role`),
     )
   }

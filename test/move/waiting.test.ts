@@ -140,12 +140,14 @@ test('who makes ready for a tenant wakes no trigger of the application’s', asy
   try {
     await fence(tenant, 'fenced')
     const [{ now }] = (await admin`select clock_timestamp()::text as now`) as unknown as [{ now: string }]
-    const looked = async () =>
-      (
-        await admin`select from pg_stat_activity
-          where datname = ${database} and query = 'select tenancy.tenant_id()' and query_start > ${now}::timestamptz`
-      ).length > 0
-    await sayHeading(control, { tenant: tenant.id, placement: tenant.placement! })
+    const looked = async () => {
+      // Said again: a gateway that was opened a moment ago may not listen yet.
+      await sayHeading(control, { tenant: tenant.id, placement: tenant.placement! })
+      await sleep(300)
+      const found = await admin`select from pg_stat_activity
+        where datname = ${database} and query = 'select tenancy.tenant_id()' and query_start > ${now}::timestamptz`
+      return found.length > 0
+    }
     await waitUntil('the look at the tables', looked)
     // What it looks with is undone as a whole; a sequence is not.
     expect(await admin`select is_called from public.heard`).toEqual([{ is_called: false }])

@@ -138,12 +138,14 @@ test('who makes ready for a tenant wakes no trigger of the application’s', asy
     create trigger hear after update on app.tickets for each row execute function public.hear()`)
   const control = postgres(system.env.INNKEEPER_CONTROL_URL!, { max: 1 })
   try {
-    await fence(tenant, 'fenced')
     const [{ now }] = (await admin`select clock_timestamp()::text as now`) as unknown as [{ now: string }]
     const looked = async () => {
-      // Said again: a gateway that was opened a moment ago may not listen yet.
+      // Again: a gateway that was opened a moment ago may not listen yet, or have forgotten the tenant for news of it.
+      await fence(tenant, 'open')
+      await tenants.session('stranger').execute(READ)
+      await fence(tenant, 'fenced')
       await sayHeading(control, { tenant: tenant.id, placement: tenant.placement! })
-      await sleep(300)
+      await sleep(500)
       const found = await admin`select from pg_stat_activity
         where datname = ${database} and query = 'select tenancy.tenant_id()' and query_start > ${now}::timestamptz`
       return found.length > 0

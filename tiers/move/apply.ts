@@ -55,7 +55,8 @@ export async function applyPass(
     const considerate = await isConsiderate(target)
     const waiting = considerate && (await hasWaitingRoom(to, target))
     let rows = 0
-    const pieces = notes > NOTES_AT_ONCE ? pacer : null
+    // Who is in a hurry, as under the fence, is not to pay for pieces with round trips.
+    const pieces = notes > NOTES_AT_ONCE && pacer !== UNPACED ? pacer : null
     const apply = () =>
       to.transaction(beginWrite(target), async () => {
         rows = await bringNoted(source, target, touched, pieces)

@@ -4,7 +4,8 @@ import { openPacer } from '../../tiers/move/pacer.ts'
 import {
   beginning,
   HELD_SAMPLES,
-  limitMs,
+  limitOf,
+  type Measurement,
   observe,
   REST_SAMPLES,
   type ThrottleState,
@@ -14,15 +15,20 @@ import { waitUntil } from '../support/wait.ts'
 
 const LIMITS = { ratioMax: 1.2, partMin: 0.05, partMax: 0.8 }
 const BEGINNING = beginning(LIMITS)
-const feed = (state: ThrottleState, latencies: readonly (number | null)[]) => {
+const measure = (state: ThrottleState, measurements: readonly (Measurement | null)[]) => {
   const parts: number[] = []
   let now = state
-  for (const ms of latencies) {
-    now = observe(now, ms, LIMITS)
+  for (const measurement of measurements) {
+    now = observe(now, measurement, LIMITS)
     if (now.part !== parts.at(-1)) parts.push(now.part)
   }
   return { now, parts }
 }
+const feed = (state: ThrottleState, latencies: readonly (number | null)[]) =>
+  measure(
+    state,
+    latencies.map((ms) => (ms === null ? null : { ms, active: 0 })),
+  )
 const times = <T>(n: number, value: T): T[] => Array.from({ length: n }, () => value)
 const rested = feed(BEGINNING, times(REST_SAMPLES, 2)).now
 
@@ -30,7 +36,7 @@ describe('what a move may take from its neighbours', () => {
   test('nothing is decided before the server was measured at rest', () => {
     expect(feed(BEGINNING, times(REST_SAMPLES - 1, 2)).now).toMatchObject({ phase: 'resting', part: BEGINNING.part })
     expect(rested).toMatchObject({ phase: 'working', part: BEGINNING.part })
-    expect(limitMs(rested, LIMITS)).toBeCloseTo(2.9)
+    expect(limitOf(rested, LIMITS)).toEqual({ ms: expect.closeTo(2.9), active: 1 })
   })
 
   test('it falls while neighbours wait longer than they may, down to what a move always has, and rises again after', () => {
@@ -50,6 +56,17 @@ describe('what a move may take from its neighbours', () => {
     const answers = (isSlow: (i: number) => boolean) => Array.from({ length: 400 }, (_, i) => (isSlow(i) ? 50 : 2))
     expect(feed(rested, answers(one)).now.part).toBe(LIMITS.partMax)
     expect(feed(rested, answers(two)).parts).toContain(LIMITS.partMin)
+  })
+
+  test('more statements at a time than at rest are neighbours who wait, though each measurement is as quick as before', () => {
+    const many = (active: number, count = 60) => times(count, { ms: 2, active })
+    const calm = measure(BEGINNING, many(5, REST_SAMPLES)).now
+    expect(limitOf(calm, LIMITS)).toEqual({ ms: expect.closeTo(2.9), active: 7 })
+    expect(measure(calm, many(8)).now.part).toBe(LIMITS.partMin)
+    expect(measure(calm, many(7, 400)).now.part).toBe(LIMITS.partMax)
+    // Two where there was none, now and then, is chance.
+    const quiet = measure(BEGINNING, many(0, REST_SAMPLES)).now
+    expect(measure(quiet, many(1, 400)).now.part).toBe(LIMITS.partMax)
   })
 
   test('a server that becomes busier by itself is not taken for our doing: the baseline is taken again at rest', () => {
@@ -237,7 +254,7 @@ test('a baseline holds nothing that was measured while somebody worked', async (
   let latency = 100
   const states: ThrottleState[] = []
   const gauge = openGauge({
-    probe: { sample: async () => latency, wayMs: () => 0, close: async () => {} },
+    probe: { sample: async () => ({ ms: latency, active: 0 }), wayMs: () => 0, close: async () => {} },
     limits: LIMITS,
     everyMs: 0,
     onState: (s) => states.push(s),
@@ -249,6 +266,6 @@ test('a baseline holds nothing that was measured while somebody worked', async (
   latency = 2
   leave()
   await waitUntil('the rest to be over', () => !gauge.isResting())
-  expect(Math.max(...states.find((s) => s.phase === 'working')!.baseline)).toBe(2)
+  expect(Math.max(...states.find((s) => s.phase === 'working')!.baseline.map((m) => m.ms))).toBe(2)
   await gauge.close()
 })

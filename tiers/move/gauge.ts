@@ -39,14 +39,14 @@ export function openGauge({ probe, limits, everyMs, onState }: GaugeOptions): Ga
   const measure = async () => {
     while (!closed) {
       const begunAtRest = working === 0
-      const latencyMs = await probe.sample()
+      const measurement = await probe.sample()
       // At rest, only what was measured from beginning to end with nobody at work.
       if (state.phase === 'working' || (begunAtRest && working === 0)) {
-        state = observe(state, latencyMs, limits)
+        state = observe(state, measurement, limits)
         onState?.(state)
         if (state.phase === 'working') wake()
       }
-      await sleep(latencyMs === null ? everyMs * 10 : everyMs, undefined, { ref: false })
+      await sleep(measurement === null ? everyMs * 10 : everyMs, undefined, { ref: false })
     }
     await probe.close()
     wake()

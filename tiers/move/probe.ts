@@ -3,11 +3,12 @@ import type { ClusterConfig } from '../../config/index.ts'
 import { within } from '../cache/within.ts'
 import { adminServerOf } from '../pg/server.ts'
 import { type MoverClient, openMoverClient } from './mover-client.ts'
+import type { Measurement } from './throttle.ts'
 
 /** Measures how a server feels to those who use it. */
 export interface Probe {
-  /** @returns milliseconds; null where the server did not answer */
-  sample(): Promise<number | null>
+  /** @returns null where the server did not answer */
+  sample(): Promise<Measurement | null>
   /** The way there and back, in milliseconds: the least that was seen. 0 while nothing is known. */
   wayMs(): number
   close(): Promise<void>
@@ -21,10 +22,22 @@ export interface Probe {
  * It was chosen over the gateways' own latencies: those are of other statements each minute, are missing where nobody
  * asks, and would need a way for gateways to write to the control plane. What it does not feel: queues inside the
  * gateways, and pages of others that the copy pushed out of the server's memory.
+ *
+ * Movers are not counted among the others. An admin role without `pg_read_all_stats` counts the sessions of roles whose
+ * rights it has, and misses the others at rest and at work alike.
  */
 const WORK = `begin; select pg_sleep(0.001); select relname from pg_class where oid = 'pg_class'::regclass;
-  select pg_logical_emit_message(true, 'innkeeper', ''); commit;
-  select extract(epoch from clock_timestamp() - statement_timestamp())::float8 * 1000 as ms`
+  select pg_logical_emit_message(true, 'innkeeper', ''); commit; select ${msSoFar()} as ms`
+const COUNT = `select count(*)::int as active, ${msSoFar()} as ms from pg_stat_activity
+  where state = 'active' and backend_type = 'client backend'
+    and pid <> pg_backend_pid() and application_name !~ '^innkeeper-(move|probe)'`
+
+function msSoFar(): string {
+  return 'extract(epoch from clock_timestamp() - statement_timestamp())::float8 * 1000'
+}
+
+/** A server with thousands of sessions takes milliseconds to count them: it is asked so seldom that this is a hundredth of the time. */
+const COUNT_EVERY = 100
 
 /** In the database that every server has, where no tenant lives and no right is taken away. */
 const DATABASE = 'postgres'
@@ -35,6 +48,8 @@ const ANSWER_MS = 5_000
 export function openProbe(cluster: ClusterConfig): Probe {
   let opening: Promise<MoverClient> | null = null
   let wayMs = Number.POSITIVE_INFINITY
+  let active = 0
+  let countAt = 0
   const close = async () => {
     const was = opening
     opening = null
@@ -53,10 +68,15 @@ export function openProbe(cluster: ClusterConfig): Probe {
       try {
         const { raw } = await opening
         const started = performance.now()
-        const results = (await within(raw.query(WORK), ANSWER_MS)) as unknown as pg.QueryResult<{ ms: number }>[]
-        const { ms } = results.at(-1)!.rows[0]!
-        wayMs = Math.min(wayMs, Math.max(0, performance.now() - started - ms))
-        return ms
+        const asked = started < countAt ? [WORK] : [WORK, COUNT]
+        const results = (await within(raw.query(asked.join(';')), ANSWER_MS)) as unknown as pg.QueryResult[]
+        const [{ ms }, counted = null] = results.slice(-asked.length).map((r) => r.rows[0])
+        if (counted !== null) {
+          active = counted.active
+          countAt = started + (counted.ms - ms) * COUNT_EVERY
+        }
+        wayMs = Math.min(wayMs, Math.max(0, performance.now() - started - (counted?.ms ?? ms)))
+        return { ms, active }
       } catch {
         // Whatever it was, the move's own connections will say it; here it is a server that does not answer.
         await close()

@@ -1,6 +1,11 @@
 /**
- * How much of the time a move may work, decided from one number: how long a small, always equal piece of work takes on
- * a server (`probe.ts`). Pure: it is given measurements one by one and knows no clock.
+ * How much of the time a move may work, decided from two numbers: how long a small, always equal piece of work takes on
+ * a server, and how many statements of others are under way there (`probe.ts`). Pure: it is given measurements one by one
+ * and knows no clock.
+ *
+ * The second feels what the first does not. A piece of work that has slept is given a processor before those who have not,
+ * and so is quick where processors are what everybody lacks. But statements that come as often as before and are more at a
+ * time take longer, each of them, whatever they wait for: L = lambda W (Little, 1961).
  *
  * The comparison is with the same server while no move works there, and not with a number from before the move: every so
  * often the move rests for a moment and the baseline is taken again, so neighbours who become busier by themselves are not
@@ -9,10 +14,17 @@
  * less as soon as somebody does, so that several moves on one server settle at equal parts.
  */
 
+export interface Measurement {
+  /** What the piece of work took, in milliseconds. */
+  readonly ms: number
+  /** Statements of others that were under way. */
+  readonly active: number
+}
+
 export interface ThrottleLimits {
   /** The slow end of the measurements may be this many times that of the server at rest. */
   readonly ratioMax: number
-  /** No more than this part of the time is worked, however well the server is: CPU that others lack does not show in a measurement. */
+  /** No more than this part of the time is worked, however well the server is: a processor that others lack now and then shows in no measurement. */
   readonly partMax: number
   /** Below this part of the full speed a move is not held back: it has to end some time. */
   readonly partMin: number
@@ -21,8 +33,8 @@ export interface ThrottleLimits {
 export interface ThrottleState {
   /** `resting`: nobody works, and what is measured is the baseline. */
   readonly phase: 'resting' | 'working'
-  /** Measurements at rest, the newest last, in milliseconds. */
-  readonly baseline: readonly number[]
+  /** Measurements at rest, the newest last. */
+  readonly baseline: readonly Measurement[]
   /** Of the present phase. */
   readonly measured: number
   /** Measurements since the last decision, and how many of them were over the limit. */
@@ -46,6 +58,8 @@ const INCREASE = 0.1
 const DECREASE = 0.6
 /** Nobody's request notices less, and the timers of two machines do not agree better. */
 const SLACK_MS = 0.5
+/** On a quiet server, where there is one statement at a time or none, chance has two meet. */
+const SLACK_ACTIVE = 1
 
 /** It begins with a rest, and not at full speed: the first decisions come when a copy may be half done. */
 export function beginning({ partMax }: ThrottleLimits): ThrottleState {
@@ -53,38 +67,46 @@ export function beginning({ partMax }: ThrottleLimits): ThrottleState {
 }
 
 /** What a measurement must not be over: the 95th percentile at rest, with what may be added to it. Null before any rest. */
-export function limitMs({ baseline }: ThrottleState, { ratioMax }: ThrottleLimits): number | null {
+export function limitOf({ baseline }: ThrottleState, { ratioMax }: ThrottleLimits): Measurement | null {
   if (baseline.length === 0) return null
-  const sorted = baseline.toSorted((a, b) => a - b)
-  return sorted[Math.floor(0.95 * (sorted.length - 1))]! * ratioMax + SLACK_MS
+  return {
+    ms: slowEnd(baseline.map((m) => m.ms)) * ratioMax + SLACK_MS,
+    active: slowEnd(baseline.map((m) => m.active)) * ratioMax + SLACK_ACTIVE,
+  }
+}
+
+function slowEnd(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(0.95 * (values.length - 1))]!
+}
+
+function isOver(measurement: Measurement | null, limit: Measurement | null): boolean {
+  return measurement === null || limit === null || measurement.ms > limit.ms || measurement.active > limit.active
 }
 
 /**
- * @param latencyMs null where the server did not answer
+ * @param measurement null where the server did not answer
  * @returns the state after this measurement
  */
-export function observe(state: ThrottleState, latencyMs: number | null, limits: ThrottleLimits): ThrottleState {
-  return state.phase === 'resting' ? rest(state, latencyMs, limits) : work(state, latencyMs, limits)
+export function observe(state: ThrottleState, measurement: Measurement | null, limits: ThrottleLimits): ThrottleState {
+  return state.phase === 'resting' ? rest(state, measurement, limits) : work(state, measurement, limits)
 }
 
-function rest(state: ThrottleState, latencyMs: number | null, { partMin }: ThrottleLimits): ThrottleState {
+function rest(state: ThrottleState, measurement: Measurement | null, { partMin }: ThrottleLimits): ThrottleState {
   const begun = { ...state, phase: 'working', measured: 0, seen: 0, slow: 0 } as const
-  if (latencyMs === null) {
+  if (measurement === null) {
     // A server that cannot be measured is treated as one that suffers; it must not hold the move for ever.
     const slow = state.slow + 1
     return slow < MISSES_MAX ? { ...state, slow } : { ...begun, part: partMin }
   }
   const measured = state.measured + 1
-  const baseline = [...state.baseline, latencyMs].slice(-BASELINE_SAMPLES)
+  const baseline = [...state.baseline, measurement].slice(-BASELINE_SAMPLES)
   return measured < REST_SAMPLES ? { ...state, measured, baseline } : { ...begun, baseline }
 }
 
-function work(state: ThrottleState, latencyMs: number | null, limits: ThrottleLimits): ThrottleState {
+function work(state: ThrottleState, measurement: Measurement | null, limits: ThrottleLimits): ThrottleState {
   const { partMin, partMax } = limits
-  const limit = limitMs(state, limits)
-  const isSlow = latencyMs === null || limit === null || latencyMs > limit
   const measured = state.measured + 1
-  const [seen, slow] = [state.seen + 1, state.slow + (isSlow ? 1 : 0)]
+  const [seen, slow] = [state.seen + 1, state.slow + (isOver(measurement, limitOf(state, limits)) ? 1 : 0)]
   // Not at the end of the batch only: on a server that stands still twenty measurements take long.
   if (slow > SLOW_MAX) return after({ ...state, measured, part: Math.max(partMin, state.part * DECREASE) }, partMin)
   if (seen >= BATCH_SAMPLES)

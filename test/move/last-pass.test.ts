@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { MoveContext } from '../../tiers/move/context.ts'
-import { lastPass } from '../../tiers/move/last-pass.ts'
+import { fenceAndRead } from '../../tiers/move/last-pass.ts'
 import type { Move } from '../../tiers/move/types.ts'
 import type { RoomTransaction } from '../../tiers/room/session.ts'
 import { BUSY } from '../support/busy.ts'
@@ -21,7 +21,7 @@ afterAll(() => system?.close())
 
 /**
  * Moves the tenant while a transaction of its own is open at the fence: what that has done the last pass brings, and none
- * before it. The last pass is looked at, at the point at which the cut-over would make it.
+ * before it. The last pass is looked at, just before the cut-over would make it.
  */
 async function moveDuring(
   isolation: keyof typeof TIER_OF,
@@ -33,22 +33,23 @@ async function moveDuring(
   let late: Promise<unknown> | null = null
   let compared: number | null | undefined
   const runner = moves.run(async (point, ctx) => {
-    if (point === 'before_fence' && late === null) {
-      const isDone = Promise.withResolvers<void>()
-      late = session.transaction(async (tx) => {
-        await change(tx)
-        isDone.resolve()
-        await sleep(200)
-      })
-      late.catch(isDone.reject)
-      await isDone.promise
-    }
-    if (point !== 'fenced' || compared !== undefined) return
+    if (point !== 'before_fence' || late !== null) return
+    const isDone = Promise.withResolvers<void>()
+    late = session.transaction(async (tx) => {
+      await change(tx)
+      isDone.resolve()
+      await sleep(200)
+    })
+    late.catch(isDone.reject)
+    await isDone.promise
     await atFence?.(ctx)
     const tables = await ctx.tables()
+    const fence = { change: { state: 'fenced', capture: false }, boundMs: 1_000 * BUSY } as const
     // Some as the pass before has found them, some that it has not.
     const before = { tables: tables.filter((_, i) => i % 2 === 0).map((t) => t.name), sequences: new Map() }
-    compared = await lastPass(ctx.source, ctx.target, tables, await ctx.sequences(), before)
+    const last = await fenceAndRead(ctx, fence, tables, await ctx.sequences(), before)
+    compared = last === null ? null : await last.bring()
+    await last?.forget()
   })
   try {
     const here = (await system.control.tenant('acme')).placement!
@@ -87,6 +88,61 @@ test.each(['schema', 'shared', 'database', 'shared'] as const)(
     expect(await seen()).toEqual(before)
   },
 )
+
+/** What is sent to both ends from now on, as long as the connections are these. */
+async function watchEnds({ source, target }: MoveContext): Promise<{ end: string; text: string }[]> {
+  const sent: { end: string; text: string }[] = []
+  for (const [end, side] of Object.entries({ source, target })) {
+    const { raw } = await side.client()
+    const query = raw.query.bind(raw) as (...args: unknown[]) => unknown
+    raw.query = ((first: string | { text?: string }, ...rest: unknown[]) => {
+      sent.push({ end, text: typeof first === 'string' ? first : (first.text ?? 'copy') })
+      return query(first, ...rest)
+    }) as typeof raw.query
+  }
+  return sent
+}
+
+test('the tenant waits for three messages to the ends, one after the other, and the flip', async () => {
+  const { moves } = system.control
+  const session = (await system.openTenants('us')).session('acme')
+  let sent: { end: string; text: string }[] = []
+  let late: Promise<unknown> = Promise.resolve()
+  const runner = moves.run(async (point, ctx) => {
+    if (point !== 'before_fence') return
+    sent = await watchEnds(ctx)
+    // The pass before knows the table by it.
+    await runIn(session)(`insert into "{room}".odd (word) values ('before the fence')`)
+    const isDone = Promise.withResolvers<void>()
+    late = session.transaction(async (tx) => {
+      await runIn(tx)(`insert into "{room}".odd (word) values ('at the fence')`)
+      isDone.resolve()
+      await sleep(100)
+    })
+    late.catch(isDone.reject)
+    await isDone.promise
+  })
+  try {
+    const { id } = await moves.start({ tenant: 'acme', tier: TIER_OF.database, by: 'test' })
+    await moves.reached(id, 'watching')
+    await late
+    const pause = sent.slice(sent.findIndex(({ text }) => text.includes('set_fence')))
+    expect(pause.slice(0, 2).map(({ end }) => end)).toEqual(['source', 'target'])
+    // Side by side: the room is opened, and what was brought is forgotten.
+    const said = (text: string) => /insert into tenancy.fence|delete from tenancy.notes/.exec(text)?.[0]
+    const last = pause.slice(2).map(({ end, text }) => `${end}: ${said(text)}`)
+    expect(last.toSorted()).toEqual(['source: delete from tenancy.notes', 'target: insert into tenancy.fence'])
+    await moves.complete(id)
+    const { state, attempts, certificate } = await moves.reached(id, 'completed')
+    expect({ state, attempts, certificate }).toMatchObject({
+      state: 'completed',
+      attempts: 1,
+      certificate: { comparedUnderFence: 1 },
+    })
+  } finally {
+    await runner.close()
+  }
+})
 
 test('a row that was removed is gone, one that came is there, and ids go on after it', async () => {
   const session = (await system.openTenants('us')).session('acme')

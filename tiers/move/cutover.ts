@@ -6,7 +6,8 @@ import { deadlineOf, warmUp } from './deadline.ts'
 import { changeFence, openRoom, Undrained } from './fence.ts'
 import { flip } from './flip.ts'
 import { heldBy, whileHeld } from './generation.ts'
-import { lastPass } from './last-pass.ts'
+import { type Fence, fenceAndRead } from './last-pass.ts'
+import { isConsiderate } from './pool.ts'
 import { tighten } from './readiness.ts'
 import { continueSequences } from './sequences.ts'
 import { next } from './states.ts'
@@ -61,12 +62,14 @@ export async function cutOver(ctx: MoveContext, { flow, home, capture, end }: Cu
     })
     started = performance.now()
     await within(deadlineMs, async () => {
-      await changeFence(flow.source, { state: 'fenced', capture: false, heard: epoch }, settings.drainMs)
+      const fence: Fence = { change: { state: 'fenced', capture: false, heard: epoch }, boundMs: settings.drainMs }
+      const last =
+        isClean && !(await isConsiderate(flow.target))
+          ? await fenceAndRead(flow, fence, tables, sequences, { tables: pass.tables, sequences: ids })
+          : await changeFence(flow.source, fence.change, fence.boundMs).then(() => null)
       await ctx.hook('fenced')
-      compared = isClean
-        ? await lastPass(flow.source, flow.target, tables, sequences, { tables: pass.tables, sequences: ids })
-        : null
-      if (compared === null) {
+      if (last !== null) compared = await last.bring()
+      else {
         await applyPass(flow.source, flow.target, tables, async () => {
           compared = await compare()
         })
@@ -77,7 +80,7 @@ export async function cutOver(ctx: MoveContext, { flow, home, capture, end }: Cu
       await ctx.hook('compared')
       await tighten(flow.target)
       await ctx.hook('tightened')
-      await openRoom(flow.target, epoch, capture)
+      await Promise.all([openRoom(flow.target, epoch, capture), last?.forget()])
       await ctx.hook('opened')
     })
   } catch (error) {

@@ -28,17 +28,27 @@ export interface FenceChange {
  */
 export async function changeFence(side: Side, change: FenceChange, boundMs: number): Promise<void> {
   const client = await side.client()
+  await drained(boundMs, () => client.atomically(fencing(side, change, boundMs)))
+}
+
+/** What {@link changeFence} sends, from BEGIN to COMMIT, for whoever has more to ask in the same round trip. */
+export function fencing(side: Side, change: FenceChange, boundMs: number): string {
   const state = change.state === undefined ? 'null' : `'${change.state}'`
   const capture = change.capture ?? 'null'
+  // The commit waits for replicas where the server is set up so, whatever the session's default is.
+  return `${beginBooks(side)}
+    set local synchronous_commit = on;
+    set local lock_timeout = ${Math.max(1, Math.round(boundMs))};
+    select pg_advisory_xact_lock(${LOCK_CLASS}, uuid_hash('${side.tenant}'));
+    select tenancy.set_fence('${side.tenant}', ${side.placement.epoch}, ${state}, ${capture});
+    ${change.heard === undefined ? '' : raiseMark(change.heard)}
+    commit`
+}
+
+/** @throws Undrained where the lock of {@link fencing} did not come in time */
+export async function drained<T>(boundMs: number, work: () => Promise<T>): Promise<T> {
   try {
-    // One round trip. The commit waits for replicas where the server is set up so, whatever the session's default is.
-    await client.atomically(`${beginBooks(side)}
-      set local synchronous_commit = on;
-      set local lock_timeout = ${Math.max(1, Math.round(boundMs))};
-      select pg_advisory_xact_lock(${LOCK_CLASS}, uuid_hash('${side.tenant}'));
-      select tenancy.set_fence('${side.tenant}', ${side.placement.epoch}, ${state}, ${capture});
-      ${change.heard === undefined ? '' : raiseMark(change.heard)}
-      commit`)
+    return await work()
   } catch (error) {
     if ((error as { code?: string }).code === LOCK_TIMEOUT) throw new Undrained(boundMs)
     throw error

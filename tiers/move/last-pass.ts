@@ -1,12 +1,13 @@
 import { quoteIdent, quoteLiteral } from '../quote.ts'
 import { rowOf } from './apply.ts'
 import type { RoomSequence, RoomTable } from './catalogue.ts'
-import type { Texts } from './mover-client.ts'
-import { isConsiderate } from './pool.ts'
+import type { Flow } from './context.ts'
+import { drained, type FenceChange, fencing } from './fence.ts'
+import type { MoverClient, Texts } from './mover-client.ts'
 import { continuing, type SequenceValue, valuesQuery } from './sequences.ts'
 import { AS_MOVER, beginRead, beginWrite, type Side } from './side.ts'
 import { copiedColumns } from './staging.ts'
-import { changed, Differs, hashQuery, keysAre } from './verify.ts'
+import { added, changed, Differs, hashQuery, keysAre, rowHashes, rowText } from './verify.ts'
 
 /** As a rule only what came in between the pass before and the fence. */
 const NOTES_MAX = 200
@@ -20,30 +21,43 @@ export interface PassBefore {
   readonly sequences: ReadonlyMap<string, SequenceValue>
 }
 
+/** What is read at the source and not yet at the target. The source's transaction is open. */
+export interface LastPass {
+  /**
+   * Writes it, commits, and compares both ends.
+   *
+   * @returns how many rows were compared
+   * @throws Differs
+   */
+  bring(): Promise<number>
+  /** Ends the source's transaction: it forgets what was brought. */
+  forget(): Promise<void>
+}
+
+export interface Fence {
+  readonly change: FenceChange
+  readonly boundMs: number
+}
+
 /**
- * The last pass of a cut-over, the sequences, and the comparison of what it brought, in three round trips, because the tenant
- * is waiting: read at the source, written and committed at the target, compared at both. To plan a query takes longer than to
- * run it, so at once only those tables are read that had notes in the pass before; another's rows are a fourth round trip. The
- * rows travel as text in statements, as in a dump, and not as a stream. To be called under the fence, when all that was noted
- * before has been compared.
+ * Fences the source and begins the last pass of a cut-over: the rows that were noted, the sequences, and the comparison of
+ * what it brings, in two round trips, because the tenant is waiting: read and hashed at the source right behind the fence;
+ * written, committed and hashed at the target. To plan a query takes longer than to run it, so at once only those tables are
+ * read that had notes in the pass before; another's rows are a third round trip. The rows travel as text in statements, as in a dump, and not
+ * as a stream. Only when all that was noted before has been compared, and not into a pool where foreign keys act.
  *
- * @returns how many rows were compared; null where there are too many or too large ones for it, or rows may not be put in
- *   like this: then nothing was changed
- * @throws Differs
+ * @returns null where there are too many or too large rows for it: then the source is fenced, and that is all
+ * @throws Undrained
  */
-export async function lastPass(
-  source: Side,
-  target: Side,
+export async function fenceAndRead(
+  { source, target }: Flow,
+  { change, boundMs }: Fence,
   tables: readonly RoomTable[],
   sequences: readonly RoomSequence[],
   before: PassBefore,
-): Promise<number | null> {
-  if (await isConsiderate(target)) return null
+): Promise<LastPass | null> {
   const [from, to] = await Promise.all([source.client(), target.client()])
-  const give = async () => {
-    await from.script('rollback')
-    return null
-  }
+  const giveUp = () => from.script('rollback')
   try {
     const [expected, others] = [
       tables.filter((t) => before.tables.includes(t.name)),
@@ -51,50 +65,61 @@ export async function lastPass(
     ]
     const reading = [notedQuery(source), ...expected.map((t) => rowsQuery(source, t))]
     const ids = sequences.length === 0 ? [] : ['reset role', valuesQuery(source, sequences), AS_MOVER]
-    const results = await from.texts(
-      `${beginRead(source)}; set local synchronous_commit = off; ${[...reading, ...ids].join(';')}`,
-    )
+    const script = `${fencing(source, change, boundMs)}; ${beginRead(source)}; set local synchronous_commit = off;
+      ${[...reading, ...ids].join(';')}`
+    const results = await drained(boundMs, () => from.texts(script))
     const read = results.slice(-reading.length - ids.length)
     const notes = read[0]!
-    if (notes.length > NOTES_MAX) return await give()
     const rowsOf = new Map(expected.map((t, i) => [t, read[i + 1]!]))
     const missed = others.filter((t) => notes.some(([name]) => name === t.name))
-    if (missed.length > 0) {
+    if (missed.length > 0 && notes.length <= NOTES_MAX) {
       const rest = await from.texts(missed.map((t) => rowsQuery(source, t)).join(';'))
       for (const [i, table] of missed.entries()) rowsOf.set(table, rest[i]!)
+    }
+    if (notes.length > NOTES_MAX || [...rowsOf.values()].flat().some(([fits]) => fits !== 't')) {
+      await giveUp()
+      return null
     }
     const touched: Touched[] = []
     for (const [table, rows] of rowsOf) {
       const keys = notes.filter(([name]) => name === table.name).map(([, key]) => key!)
-      if (rows.some(([fits]) => fits !== 't')) return await give()
-      if (keys.length > 0) touched.push({ table, noted: keys.length, keys: quoteLiteral(`[${keys.join(',')}]`), rows })
+      if (keys.length > 0) touched.push({ table, keys: quoteLiteral(`[${keys.join(',')}]`), rows })
     }
     // What is noted is brought, or not forgotten.
-    if (touched.reduce((sum, t) => sum + t.noted, 0) < notes.length)
+    if (notes.some(([name]) => !touched.some((t) => t.table.name === name)))
       throw new Error('a table was noted that is not known')
     const values = ids.length === 0 ? new Map<string, SequenceValue>() : valuesFrom(read.at(-2)!)
     const drawn = sequences.filter(({ name }) => !isSame(values.get(name)!, before.sequences.get(name)))
     const continued = drawn.length === 0 ? '' : continuing(target, drawn, values)
-    await to.atomically(`${beginWrite(target)}; ${continued} ${AS_MOVER};
-      ${touched.map((t) => removal(target, t)).join('\n')}
-      ${touched.map((t) => insertion(target, t)).join('\n')}
-      reset role; commit`)
-    const hashes = (side: Side) =>
-      touched.map(({ table, keys }) => `${hashQuery(table, keysAre(side, table, keys))};`).join('\n')
-    const forget = notes.length === 0 ? '' : `delete from tenancy.notes where tenant_id = '${source.tenant}';`
-    const [here, there] = await Promise.all([
-      from.texts(`${hashes(source)} ${forget} commit`),
-      touched.length === 0 ? [] : to.texts(`${beginRead(target)}; ${hashes(target)} commit`),
-    ])
-    const compared = (results: Texts[], after: number) => results.slice(-touched.length - after, -after)
-    const [ours, theirs] = [compared(here, forget === '' ? 1 : 2), compared(there, 1)]
-    const different = touched.filter((_, i) => ours[i]!.join() !== theirs[i]!.join())
-    if (different.length > 0) throw new Differs(different.map(({ table }) => changed(table)))
-    return notes.length
+    return {
+      async bring() {
+        if (touched.length === 0 && continued === '') return 0
+        try {
+          const theirs = await putIn(to, target, touched, continued)
+          const different = touched.filter(({ rows }, i) => hashOf(rows) !== theirs[i]!.join())
+          if (different.length > 0) throw new Differs(different.map(({ table }) => changed(table)))
+          return notes.length
+        } catch (error) {
+          await Promise.allSettled([giveUp(), to.script('rollback')])
+          throw error
+        }
+      },
+      forget: () => from.script(`delete from tenancy.notes where tenant_id = '${source.tenant}'; commit`),
+    }
   } catch (error) {
-    await from.script('rollback').catch(() => {})
+    await giveUp().catch(() => {})
     throw error
   }
+}
+
+/** @returns the hashes of what is there then, read after the commit */
+async function putIn(to: MoverClient, target: Side, touched: readonly Touched[], continued: string): Promise<Texts[]> {
+  const hashes = touched.map(({ table, keys }) => `${hashQuery(table, keysAre(target, table, keys))};`)
+  const results = await to.texts(`${beginWrite(target)}; ${continued} ${AS_MOVER};
+    ${touched.map((t) => removal(target, t)).join('\n')}
+    ${touched.map((t) => insertion(target, t)).join('\n')}
+    reset role; commit; ${beginRead(target)}; ${hashes.join('\n')} commit`)
+  return results.slice(-hashes.length - 1, -1)
 }
 
 function valuesFrom(read: Texts): Map<string, SequenceValue> {
@@ -107,11 +132,15 @@ function isSame(a: SequenceValue, b: SequenceValue | undefined): boolean {
 
 interface Touched {
   readonly table: RoomTable
-  readonly noted: number
   /** A JSON array, quoted. */
   readonly keys: string
-  /** As they are at the source, after whether they are small enough. */
+  /** As they are at the source, after whether they are small enough and their hash. */
   readonly rows: Texts
+}
+
+/** As {@link hashQuery} says it. */
+function hashOf(rows: Texts): string {
+  return `${rows.length},${rows.reduce((sum, [, hash]) => added(sum, hash!), '0:0')}`
 }
 
 function noted(source: Side): string {
@@ -124,9 +153,10 @@ function notedQuery(source: Side): string {
 
 function rowsQuery(source: Side, table: RoomTable): string {
   const columns = table.columns.filter((c) => !c.generated).map((c) => `t.${quoteIdent(c.name)}`)
-  return `select fits, ${columns.map((c) => `case when fits then ${c} end`).join(', ')}
+  return `select fits, ${rowHashes('h').join(" || ':' || ")}, ${columns.map((c) => `case when fits then ${c} end`).join(', ')}
     from ${noted(source)} n cross join lateral ${rowOf(source, table, 'n.key')} t
-    cross join lateral (select octet_length(row(${columns.join(', ')})::text) <= ${ROW_BYTES_MAX} as fits) size
+    cross join lateral (select ${rowText(table)} as h offset 0) texted
+    cross join lateral (select octet_length(h) <= ${ROW_BYTES_MAX} as fits) size
     where n.table_name = ${quoteLiteral(table.name)}`
 }
 
@@ -140,7 +170,7 @@ function removal(target: Side, { table, keys }: Touched): string {
 function insertion(target: Side, { table, rows }: Touched): string {
   if (rows.length === 0) return ''
   const values = rows.map(
-    ([, ...row]) => `(${row.map((text) => (text === null ? 'null' : quoteLiteral(text))).join(', ')})`,
+    ([, , ...row]) => `(${row.map((text) => (text === null ? 'null' : quoteLiteral(text))).join(', ')})`,
   )
   return `insert into ${target.table(table.name)} (${copiedColumns(table)}) overriding system value values ${values.join(', ')};`
 }

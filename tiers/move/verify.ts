@@ -117,7 +117,7 @@ export async function forgetDirty(target: Side): Promise<void> {
 }
 
 /** All columns of the row as text, in a fixed order; an empty text and a null differ in it, and so do 1.0 and 1.00. */
-function rowText(table: RoomTable): string {
+export function rowText(table: RoomTable): string {
   return `row(${[...table.columns]
     .sort((a, b) => (a.name < b.name ? -1 : 1))
     .map((c) => `t.${quoteIdent(c.name)}`)
@@ -189,7 +189,8 @@ async function blocksOf(client: MoverClient, side: Side, table: RoomTable): Prom
   return row!.blocks
 }
 
-function added(a: string, b: string): string {
+/** Two hashes, or sums of them, as one text. */
+export function added(a: string, b: string): string {
   const [x, y] = [a.split(':'), b.split(':')]
   return x.map((part, i) => BigInt(part) + BigInt(y[i]!)).join(':')
 }
@@ -214,15 +215,19 @@ async function hashOf(
   return row!
 }
 
-/**
- * How many rows, and two sums that do not depend on their order. Two hashes of 64 bits, by which the server finds the
- * partition of a row as well, and which are therefore the same in every version: enough against chance, and quicker than an
- * MD5 of each row.
- */
+/** How many rows, and two sums that do not depend on their order. */
 export function hashQuery(table: RoomTable, chosen: string): string {
-  return `select count(*)::float8 as rows,
-      coalesce(sum(hashtextextended(h, 1)), 0) || ':' || coalesce(sum(hashtextextended(h, 2)), 0) as hash
-    from (select ${rowText(table)} collate "C" as h from ${chosen} offset 0) hashed`
+  const sums = rowHashes('h').map((hash) => `coalesce(sum(${hash}), 0)`)
+  return `select count(*)::float8 as rows, ${sums.join(" || ':' || ")} as hash
+    from (select ${rowText(table)} as h from ${chosen} offset 0) hashed`
+}
+
+/**
+ * Two hashes of 64 bits, by which the server finds the partition of a row as well, and which are therefore the same in every
+ * version: enough against chance, and quicker than an MD5 of each row.
+ */
+export function rowHashes(text: string): readonly string[] {
+  return [1, 2].map((seed) => `hashtextextended(${text} collate "C", ${seed})`)
 }
 
 /** Names the first rows at fault by their keys, which an operator can look up; never by what is in them. */

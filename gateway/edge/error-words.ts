@@ -92,7 +92,7 @@ export const ERROR_WORDS: Readonly<Record<ErrorCode, ErrorWords>> = {
   },
   cluster_unavailable: {
     meaning:
-      "The tenant's database server does not accept connections, or none of its hosts is a primary that takes writes; nothing was changed.",
+      "The tenant's database server does not accept connections, ended one before a transaction was committed, or none of its hosts is a primary that takes writes; nothing was changed.",
     toDo: 'Is it up, and reachable from the gateway? The log says of each host what it is. `innkeeper doctor`.',
   },
   region_unavailable: {

@@ -246,6 +246,11 @@ export class Connection {
     return true
   }
 
+  /** It is gone, whoever ended it. */
+  get isEnded(): boolean {
+    return this.#lost !== null
+  }
+
   /**
    * Whether the server was told to end the connection and said so before it came to a step of the last batch: then that was
    * not executed. What a server says it says in order, and a connection that nobody used is ended without a question.

@@ -233,9 +233,14 @@ class OpenTransaction {
     await this.#turn
     if (this.#entered === null) return
     if (this.#signal.aborted) throw this.#signal.reason
-    if (this.#entered.lease.connection.doomed) {
-      throw new InnkeeperError('conflict', 'The transaction was ended by one of its statements')
+    const { connection } = this.#entered.lease
+    if (connection.isEnded) {
+      throw new InnkeeperError('cluster_unavailable', 'The connection was lost before the transaction was committed', {
+        hint: 'Nothing of it was changed.',
+        retryAfterMs: 1_000,
+      })
     }
+    if (connection.doomed) throw new InnkeeperError('conflict', 'The transaction was ended by one of its statements')
     await this.#own('commit', 'COMMIT')
   }
 

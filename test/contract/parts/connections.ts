@@ -44,6 +44,19 @@ export function connections(on: ContractRoom): void {
     )
   })
 
+  test('a connection that dies between a transaction’s last statement and its commit has changed nothing, and says so', async () => {
+    const name = `not_committed_${isolation}`
+    const dying = on.tenants.transaction(slug, async (tx) => {
+      await tx.insert(tags).values({ name })
+      const { rows } = await tx.execute<{ pid: number }>(sql`select pg_backend_pid() as pid`)
+      await on.lab.root('postgres')`select pg_terminate_backend(${rows[0]!.pid}, 5000)`
+      // As long as the word of it needs to come here.
+      await sleep(100)
+    })
+    await expect(dying).rejects.toMatchObject({ code: 'cluster_unavailable' })
+    expect(await db().$count(tags, eq(tags.name, name))).toBe(0)
+  })
+
   test('a value that cannot be sent is the caller’s error, and costs no connection', async () => {
     const circular: Record<string, unknown> = {}
     circular.self = circular

@@ -234,7 +234,8 @@ class OpenTransaction {
     if (this.#entered === null) return
     if (this.#signal.aborted) throw this.#signal.reason
     const { connection } = this.#entered.lease
-    if (connection.isEnded) {
+    // What a statement of its own has ended may have been committed by it.
+    if (connection.isEnded && this.#state !== 'I') {
       throw new InnkeeperError('cluster_unavailable', 'The connection was lost before the transaction was committed', {
         hint: 'Nothing of it was changed.',
         retryAfterMs: 1_000,

@@ -47,6 +47,14 @@ test('a measurement counts the statements of others that are under way, and neit
   await waitUntil('one of them to have ended', async () => (await probe.sample())?.active === 1)
 })
 
+test('where counting takes long it is done seldom, and a measurement without it says so', async () => {
+  const counted: (number | null)[] = []
+  await waitUntil('measurements with a count and without', async () => {
+    counted.push((await probe.sample())!.active)
+    return counted.includes(null) && counted.some((active) => active !== null)
+  })
+})
+
 test('a measurement has the time of the small transaction in it, and the way there is apart from it', async () => {
   const { ms } = (await probe.sample())!
   // It sleeps for one.

@@ -69,6 +69,21 @@ describe('what a move may take from its neighbours', () => {
     expect(measure(quiet, many(1, 400)).now.part).toBe(LIMITS.partMax)
   })
 
+  test('a count holds until the next one of the same phase, and none from work is taken for one at rest', () => {
+    const uncounted = times(REST_SAMPLES - 1, { ms: 2, active: null })
+    const calm = measure(BEGINNING, [{ ms: 2, active: 5 }, ...uncounted]).now
+    expect(limitOf(calm, LIMITS)).toMatchObject({ active: 7 })
+    // Until somebody has counted, it is the time alone that decides.
+    expect(measure(calm, times(400, { ms: 2, active: null })).now.part).toBe(LIMITS.partMax)
+    const worked = measure(calm, [{ ms: 2, active: 90 }, ...times(HELD_SAMPLES, { ms: 2, active: null })]).now
+    expect(worked).toMatchObject({ phase: 'resting', part: LIMITS.partMin })
+    expect(limitOf(measure(worked, uncounted).now, LIMITS)).toMatchObject({ active: 7 })
+    // Nobody has ever counted at rest: then a count decides nothing.
+    const unknown = measure(BEGINNING, times(REST_SAMPLES, { ms: 2, active: null })).now
+    expect(limitOf(unknown, LIMITS)).toMatchObject({ active: null })
+    expect(measure(unknown, times(400, { ms: 2, active: 90 })).now.part).toBe(LIMITS.partMax)
+  })
+
   test('a server that becomes busier by itself is not taken for our doing: the baseline is taken again at rest', () => {
     const busier = feed(rested, times(HELD_SAMPLES + 1, 6)).now
     expect(busier).toMatchObject({ phase: 'resting', part: LIMITS.partMin })

@@ -48,7 +48,6 @@ const ANSWER_MS = 5_000
 export function openProbe(cluster: ClusterConfig): Probe {
   let opening: Promise<MoverClient> | null = null
   let wayMs = Number.POSITIVE_INFINITY
-  let active = 0
   let countAt = 0
   const close = async () => {
     const was = opening
@@ -71,12 +70,9 @@ export function openProbe(cluster: ClusterConfig): Probe {
         const asked = started < countAt ? [WORK] : [WORK, COUNT]
         const results = (await within(raw.query(asked.join(';')), ANSWER_MS)) as unknown as pg.QueryResult[]
         const [{ ms }, counted = null] = results.slice(-asked.length).map((r) => r.rows[0])
-        if (counted !== null) {
-          active = counted.active
-          countAt = started + (counted.ms - ms) * COUNT_EVERY
-        }
+        if (counted !== null) countAt = started + (counted.ms - ms) * COUNT_EVERY
         wayMs = Math.min(wayMs, Math.max(0, performance.now() - started - (counted?.ms ?? ms)))
-        return { ms, active }
+        return { ms, active: counted?.active ?? null }
       } catch {
         // Whatever it was, the move's own connections will say it; here it is a server that does not answer.
         await close()

@@ -17,8 +17,8 @@
 export interface Measurement {
   /** What the piece of work took, in milliseconds. */
   readonly ms: number
-  /** Statements of others that were under way. */
-  readonly active: number
+  /** Statements of others that were under way; null where they were not counted. */
+  readonly active: number | null
 }
 
 export interface ThrottleLimits {
@@ -37,6 +37,8 @@ export interface ThrottleState {
   readonly baseline: readonly Measurement[]
   /** Of the present phase. */
   readonly measured: number
+  /** What was counted last in it: that holds until the next count, and a count from work says nothing of a rest. */
+  readonly active: number | null
   /** Measurements since the last decision, and how many of them were over the limit. */
   readonly seen: number
   readonly slow: number
@@ -63,15 +65,16 @@ const SLACK_ACTIVE = 1
 
 /** It begins with a rest, and not at full speed: the first decisions come when a copy may be half done. */
 export function beginning({ partMax }: ThrottleLimits): ThrottleState {
-  return { phase: 'resting', baseline: [], measured: 0, seen: 0, slow: 0, part: partMax / 2 }
+  return { phase: 'resting', baseline: [], measured: 0, active: null, seen: 0, slow: 0, part: partMax / 2 }
 }
 
-/** What a measurement must not be over: the 95th percentile at rest, with what may be added to it. Null before any rest. */
+/** What a measurement must not be over: the 95th percentile at rest, with what may be added to it. Null where it is not known. */
 export function limitOf({ baseline }: ThrottleState, { ratioMax }: ThrottleLimits): Measurement | null {
   if (baseline.length === 0) return null
+  const counts = baseline.flatMap(({ active }) => active ?? [])
   return {
     ms: slowEnd(baseline.map((m) => m.ms)) * ratioMax + SLACK_MS,
-    active: slowEnd(baseline.map((m) => m.active)) * ratioMax + SLACK_ACTIVE,
+    active: counts.length === 0 ? null : slowEnd(counts) * ratioMax + SLACK_ACTIVE,
   }
 }
 
@@ -80,7 +83,8 @@ function slowEnd(values: readonly number[]): number {
 }
 
 function isOver(measurement: Measurement | null, limit: Measurement | null): boolean {
-  return measurement === null || limit === null || measurement.ms > limit.ms || measurement.active > limit.active
+  if (measurement === null || limit === null || measurement.ms > limit.ms) return true
+  return measurement.active !== null && limit.active !== null && measurement.active > limit.active
 }
 
 /**
@@ -88,11 +92,13 @@ function isOver(measurement: Measurement | null, limit: Measurement | null): boo
  * @returns the state after this measurement
  */
 export function observe(state: ThrottleState, measurement: Measurement | null, limits: ThrottleLimits): ThrottleState {
-  return state.phase === 'resting' ? rest(state, measurement, limits) : work(state, measurement, limits)
+  const active = measurement?.active ?? state.active
+  const [now, complete] = [{ ...state, active }, measurement && { ...measurement, active }]
+  return state.phase === 'resting' ? rest(now, complete, limits) : work(now, complete, limits)
 }
 
 function rest(state: ThrottleState, measurement: Measurement | null, { partMin }: ThrottleLimits): ThrottleState {
-  const begun = { ...state, phase: 'working', measured: 0, seen: 0, slow: 0 } as const
+  const begun = { ...state, phase: 'working', measured: 0, active: null, seen: 0, slow: 0 } as const
   if (measurement === null) {
     // A server that cannot be measured is treated as one that suffers; it must not hold the move for ever.
     const slow = state.slow + 1
@@ -116,5 +122,5 @@ function work(state: ThrottleState, measurement: Measurement | null, limits: Thr
 
 function after(state: ThrottleState, partMin: number): ThrottleState {
   const isRestDue = state.measured >= (state.part > partMin ? WORK_SAMPLES : HELD_SAMPLES)
-  return { ...state, seen: 0, slow: 0, ...(isRestDue ? { phase: 'resting', measured: 0 } : {}) }
+  return { ...state, seen: 0, slow: 0, ...(isRestDue ? { phase: 'resting', measured: 0, active: null } : {}) }
 }

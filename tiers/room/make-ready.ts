@@ -1,4 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { isDatabaseError } from '../pg/batch.ts'
+import type { Lease } from '../pg/cluster-pool.ts'
 import type { Connection } from '../pg/connection.ts'
 import { standardParsers } from '../pg/values.ts'
 import { quoteIdent } from '../quote.ts'
@@ -10,6 +12,8 @@ import type { StepMaker } from './steps.ts'
 /** As many as a pool makes at once: what the tenant's requests would wait for otherwise. */
 const CONNECTIONS = 4
 const BOUND_MS = 1_000
+/** A server that is near has let us in by then. */
+const STAGGER_MS = 50
 const TABLES_MAX = 50
 /** Of `pg_trigger.tgtype`. */
 const FOR_EACH_ROW = 1
@@ -17,8 +21,9 @@ const FOR_EACH_ROW = 1
 /**
  * Makes connections to the room that a tenant is about to live in, and knocks at its door: a new connection's first entrance
  * costs ten times a later one's, and so does its first look at a table, and the tenant's requests would all be waiting for
- * them. The door is shut still, which is the expected answer. Where this process does not serve that room, or anything fails,
- * nothing is made ready.
+ * them. One at a time, because each takes processors from those whom the server serves; one far away is not waited for. The
+ * door is shut still, which is the expected answer. Where this process does not serve that room, or anything fails, nothing is
+ * made ready.
  */
 export async function makeReady(deps: EntranceDeps, steps: StepMaker, tenant: PlacedTenant): Promise<void> {
   const signal = AbortSignal.timeout(BOUND_MS)
@@ -35,7 +40,13 @@ export async function makeReady(deps: EntranceDeps, steps: StepMaker, tenant: Pl
     }
     return lease
   }
-  const ended = await Promise.allSettled(Array.from({ length: CONNECTIONS }, knock))
+  const knocks: Promise<Lease>[] = []
+  while (knocks.length < CONNECTIONS) {
+    const knocking = knock()
+    knocks.push(knocking)
+    await Promise.race([knocking.catch(() => {}), sleep(STAGGER_MS)])
+  }
+  const ended = await Promise.allSettled(knocks)
   // Not before there: the second would be the first once more.
   for (const one of ended) if (one.status === 'fulfilled') one.value.release()
 }

@@ -1,5 +1,5 @@
 import type { Config, Limits } from '../config/index.ts'
-import type { Headings } from './directory/headings.ts'
+import type { DirectoryNews } from './directory/headings.ts'
 import type { Directory, TenantList } from './directory/types.ts'
 import { compileSchema, type TenantDatabase, tenantDatabase } from './drizzle/database.ts'
 import type { Executor } from './drizzle/session.ts'
@@ -20,7 +20,7 @@ import { type Claims, isTenantId, type Tenant, type TenantId, type TransactionOp
 export interface TenantsOptions<Schema extends Record<string, unknown>> {
   readonly config: Config
   /** With a list for `withEachTenant`; without one that is refused. */
-  readonly directory: Directory & Partial<TenantList & Headings>
+  readonly directory: Directory & Partial<TenantList & DirectoryNews>
   readonly clusters: Clusters
   /** The application's tables and relations: what `config/schema.ts` exports. */
   readonly schema: Schema
@@ -116,6 +116,8 @@ export function createTenants<Schema extends Record<string, unknown>>(
     const known = directory.peekId(heading.tenant)
     if (known?.placement) void makeReady(entrance, steps, { ...known, placement: heading.placement })
   })
+
+  directory.onChange?.((id) => entrance.parking.look(id))
 
   const open = (id: TenantId, { claims, signal }: ScopeOptions): RoomSession => {
     context.assertMayUse(id)

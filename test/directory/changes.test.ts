@@ -152,6 +152,18 @@ test('a change is not announced before it is committed, nor ever if it is rolled
   await holds((d) => d.byId(id), { tier: 'free' })
 })
 
+test('who listens is told of a change when what was known before is no longer fresh', async () => {
+  const directory = control.open()
+  await waitUntil('the directory', () => directory.status().connected)
+  const id = await control.tenant('told')
+  await directory.byId(id)
+  const told: [TenantId, unknown][] = []
+  directory.onChange((tenant) => told.push([tenant, directory.peekId(tenant)]))
+  await control.store.setTier(id, 'pro')
+  // Its making may be told first, which is older than what is known.
+  await waitUntil('the word of it', () => told.some(([tenant, known]) => tenant === id && known === undefined))
+})
+
 function slugOf(name: string): string {
   return name
     .replace(/[^a-z]+/g, '-')

@@ -1,8 +1,11 @@
+import postgres from 'postgres'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { MoveContext } from '../../tiers/move/context.ts'
-import { flip } from '../../tiers/move/flip.ts'
+import { type Flip, flip, rehearse } from '../../tiers/move/flip.ts'
+import type { MoveState } from '../../tiers/move/states.ts'
 import { Overtaken } from '../../tiers/move/store.ts'
 import type { TestSystem } from '../support/system.ts'
+import { waitUntil } from '../support/wait.ts'
 import { startTwoClusters } from './support/two-clusters.ts'
 
 let system: TestSystem
@@ -14,7 +17,7 @@ beforeAll(async () => {
 afterAll(() => system?.close())
 
 /** What a flip does that was sent, whose answer was lost, and that is still on its way when the next attempt has begun. */
-async function flipOfAnEarlierAttempt({ sql, lease, move }: MoveContext): Promise<unknown> {
+async function flipOfAnEarlierAttempt({ sql, flips, lease, move }: MoveContext): Promise<unknown> {
   const [row] = await sql<{ epoch: number }[]>`
     select (destination->'placement'->>'epoch')::float8 as epoch from moves where id = ${move.id}`
   const { epoch } = row!
@@ -22,7 +25,7 @@ async function flipOfAnEarlierAttempt({ sql, lease, move }: MoveContext): Promis
     update moves set destination = jsonb_set(destination, '{placement,epoch}', to_jsonb(${to}::bigint)) where id = ${move.id}`
   await write(epoch + 1)
   const home = { ...move.to, placement: { ...move.to.placement, epoch } }
-  const outcome = await flip(sql, lease, {
+  const outcome = await flip({ sql, flips }, lease, {
     from: 'cutting_over',
     to: 'watching',
     pauseMs: 0,
@@ -43,5 +46,51 @@ test('a flip that was sent by an earlier attempt of the same mover changes nothi
   const { to } = await moves.reached(id, 'watching')
   expect(outcome).toBeInstanceOf(Overtaken)
   expect((await system.control.tenant('acme')).placement).toEqual(to.placement)
+  await runner.close()
+})
+
+test('a rehearsal changes nothing and tells nobody, and one that is overtaken says so', async () => {
+  const { moves } = system.control
+  const heard: number[] = []
+  const control = postgres(system.env.INNKEEPER_CONTROL_URL!, { max: 2, onnotice: () => {} })
+  const { unlisten } = await control.listen('innkeeper_directory', (seq) => heard.push(Number(seq)))
+  const state = async () => {
+    const [row] = await control`
+      select (select max(seq) from changes) as seq, (select to_jsonb(m) - 'updated_at' - 'lease_until' from moves m where ended_at is null) as move,
+        (select jsonb_agg(p) from placements p) as placements, (select jsonb_agg(t) from tenants t) as tenants,
+        (select count(*) from placement_history) as history`
+    return row
+  }
+  let outcomes: unknown[] = []
+  const seen: unknown[] = []
+  const runner = moves.run(async (point, { sql, flips, lease, move }) => {
+    if (point !== 'before_fence' || outcomes.length > 0) return
+    const [row] = await sql<{ epoch: number }[]>`
+      select (destination->'placement'->>'epoch')::float8 as epoch from moves where id = ${move.id}`
+    const change = (from: MoveState): Flip => ({
+      from,
+      to: 'watching',
+      pauseMs: 0,
+      end: 'destination',
+      home: { ...move.to, placement: { ...move.to.placement, epoch: row!.epoch } },
+    })
+    heard.length = 0
+    seen.push(await state())
+    outcomes = [
+      await rehearse(flips, lease, change('cutting_over')),
+      await rehearse(flips, lease, change('copying')).catch((error: unknown) => error),
+    ]
+    seen.push(await state())
+    await control`select pg_notify('innkeeper_directory', '0')`
+    await waitUntil('a later word to be heard', () => heard.includes(0))
+    seen.push([...heard])
+  })
+  const { id } = await moves.start({ tenant: 'acme', tier: 'enterprise', by: 'test' })
+  await moves.reached(id, 'watching')
+  expect(outcomes).toEqual([undefined, expect.any(Overtaken)])
+  expect(seen[1]).toEqual(seen[0])
+  expect(seen[2]).toEqual([0])
+  await unlisten()
+  await control.end()
   await runner.close()
 })

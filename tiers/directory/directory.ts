@@ -10,7 +10,7 @@ import { keyRing } from '../ring/key-ring.ts'
 import { isSlug } from '../slug.ts'
 import { NO_OBSERVER, type TiersObserver } from '../telemetry.ts'
 import type { Tenant, TenantId } from '../types.ts'
-import { type Heading, type Headings, listenToHeadings } from './headings.ts'
+import { type DirectoryNews, type Heading, listenToHeadings } from './headings.ts'
 import { type Persistence, type PersistOptions, persistDirectory } from './persist.ts'
 import { directorySnapshot } from './snapshot.ts'
 import { directorySource } from './source.ts'
@@ -33,7 +33,7 @@ export function openDirectory({
   config,
   redis,
   observer = NO_OBSERVER,
-}: DirectoryOptions): Directory & TenantList & Headings {
+}: DirectoryOptions): Directory & TenantList & DirectoryNews {
   const { directory: settings } = config
   const link = openLink(
     { url: config.controlUrl, ...config.controlTls },
@@ -110,6 +110,7 @@ export function openDirectory({
       for (const key of keys) {
         cacheOf(key).invalidate(key, seq)
         shared?.invalidate(key, seq)
+        if (key.startsWith('id:')) for (const listener of changeListeners) listener(key.slice('id:'.length) as TenantId)
       }
     },
     onGap: () => {
@@ -117,10 +118,11 @@ export function openDirectory({
     },
   })
   const cacheOf = (key: string) => (key.startsWith('id:') ? ids : key.startsWith('slug:') ? slugs : domains)
-  const listeners: ((heading: Heading) => void)[] = []
+  const headingListeners: ((heading: Heading) => void)[] = []
+  const changeListeners: ((tenant: TenantId) => void)[] = []
   // Without it the first requests in a new home wait for their connections, and nothing else.
   const hearing = listenToHeadings(sql, (heading) => {
-    for (const listener of listeners) listener(heading)
+    for (const listener of headingListeners) listener(heading)
   }).catch(() => null)
   const persistence = persisted(config, { ids, slugs, domains, observer })
   const removeGauges = [
@@ -141,7 +143,8 @@ export function openDirectory({
     peekSlug: (slug) => slugs.peek(`slug:${slug}`),
     list: (filter) => source.list(filter),
     refresh: (id) => ids.refresh(`id:${id}`),
-    onHeading: (listener) => void listeners.push(listener),
+    onHeading: (listener) => void headingListeners.push(listener),
+    onChange: (listener) => void changeListeners.push(listener),
     status: () => ({
       connected: feed.connected(),
       staleForMs: feed.disconnectedForMs(),

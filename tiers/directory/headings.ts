@@ -7,9 +7,11 @@ export interface Heading {
   readonly placement: Placement
 }
 
-/** What tells of headings. */
-export interface Headings {
+/** What a directory hears, for whoever would otherwise ask it again and again. */
+export interface DirectoryNews {
   onHeading(listener: (heading: Heading) => void): void
+  /** Something of the tenant has changed: what was known of it before is not fresh any more. */
+  onChange(listener: (tenant: TenantId) => void): void
 }
 
 const CHANNEL = 'innkeeper_headings'

@@ -77,6 +77,8 @@ export interface MoveContext {
   readonly settings: MoveSettings
   /** Of the control database. */
   readonly sql: postgres.Sql
+  /** Of one connection: for flips. */
+  readonly flips: postgres.Sql
   readonly store: MoveStore
   /** Where the tenant was when the move was asked for. */
   readonly source: Side

@@ -4,7 +4,7 @@ import { applyPass } from './apply.ts'
 import type { Flow, MoveContext, Outcome } from './context.ts'
 import { deadlineOf, warmUp } from './deadline.ts'
 import { changeFence, openRoom, Undrained } from './fence.ts'
-import { flip } from './flip.ts'
+import { type Flip, flip, rehearse } from './flip.ts'
 import { heldBy, whileHeld } from './generation.ts'
 import { type Fence, fenceAndRead } from './last-pass.ts'
 import { isConsiderate } from './pool.ts'
@@ -45,6 +45,14 @@ export async function cutOver(ctx: MoveContext, { flow, home, capture, end }: Cu
   await warmUp(ctx, flow)
   const deadlineMs = await deadlineOf(ctx, flow)
   await sleep(settings.headingMs)
+  const to = next(move.state, 'done')!
+  const change: Omit<Flip, 'pauseMs'> = {
+    from: move.state,
+    to,
+    end,
+    home: { ...home, placement: { ...home.placement, epoch } },
+  }
+  await rehearse(ctx.flips, lease, { ...change, pauseMs: 0 })
   await ctx.hook('before_fence')
   let started = performance.now()
   const elapsed = () => performance.now() - started
@@ -90,15 +98,7 @@ export async function cutOver(ctx: MoveContext, { flow, home, capture, end }: Cu
     // Whatever it was, the source can serve on; an error that stays ends the move after so many attempts.
     return { ...postponed(`the cut-over failed: ${(error as Error).message}`), inDoubt: true }
   }
-  const pauseMs = elapsed()
-  const to = next(move.state, 'done')!
-  await flip(ctx.sql, lease, {
-    from: move.state,
-    to,
-    pauseMs,
-    end,
-    home: { ...home, placement: { ...home.placement, epoch } },
-  })
+  await flip(ctx, lease, { ...change, pauseMs: elapsed() })
   await ctx.hook('flipped')
   return {
     event: 'done',

@@ -13,6 +13,12 @@ export interface Flip {
   readonly pauseMs: number
 }
 
+export interface FlipLinks {
+  readonly sql: postgres.Sql
+  /** One connection, so that what was rehearsed on it is done on it. */
+  readonly flips: postgres.Sql
+}
+
 /**
  * The point of no return: the directory and the move's state change in one transaction, on the condition that the move is
  * still in that state and still this runner's, and that the epoch is the one that was last written down: a flip whose answer
@@ -23,10 +29,10 @@ export interface Flip {
  *
  * @throws Overtaken when the compare-and-set failed: nothing was changed
  */
-export async function flip(sql: postgres.Sql, lease: Lease, change: Flip): Promise<void> {
+export async function flip({ sql, flips }: FlipLinks, lease: Lease, change: Flip): Promise<void> {
   for (;;) {
     try {
-      await attempt(sql, lease, change)
+      await attempt(flips, lease, change)
       return
     } catch (error) {
       if (error instanceof Overtaken || !isLost(error)) throw error
@@ -34,6 +40,26 @@ export async function flip(sql: postgres.Sql, lease: Lease, change: Flip): Promi
     }
   }
 }
+
+/**
+ * Does what {@link flip} will do, while nobody waits, and undoes it: a flip that would be refused is known before the tenant
+ * is shut out; and the server's process has planned the statement then and compiled the directory's triggers, which is most
+ * of what it takes.
+ *
+ * @throws Overtaken as the flip would; the server's own error, where it is refused
+ */
+export async function rehearse(flips: postgres.Sql, lease: Lease, change: Flip): Promise<void> {
+  try {
+    await flips.begin(async (tx) => {
+      await attempt(tx as unknown as postgres.Sql, lease, change)
+      throw new Undone()
+    })
+  } catch (error) {
+    if (!(error instanceof Undone) && (error instanceof Overtaken || !isLost(error))) throw error
+  }
+}
+
+class Undone extends Error {}
 
 /** One statement, so one transaction and one round trip, because the tenant's requests are waiting for it. */
 async function attempt(sql: postgres.Sql, { id, owner, generation }: Lease, change: Flip): Promise<void> {

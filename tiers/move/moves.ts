@@ -109,9 +109,9 @@ export function createMoves(options: MovesOptions): Moves {
   // A client of its own: another layer's changes to how values are written and read are not for this one, and a heartbeat
   // does not wait for a connection behind other work.
   const server = { url: config.controlUrl, ...config.controlTls }
-  const link = openLink(server, { applicationName: 'innkeeper-moves', max: 6, isWatching: true })
+  const linkOf = (max: number) => openLink(server, { applicationName: 'innkeeper-moves', max, isWatching: true })
+  const [link, flips, turns] = [linkOf(6), linkOf(1), linkOf(2)]
   const { sql } = link
-  const turns = openLink(server, { applicationName: 'innkeeper-moves', max: 2, isWatching: true })
   const deadlineMaxMs = Math.round(config.pools.movingWaitMs * PART_OF_WAIT)
   const settings = { ...MOVE_SETTINGS, deadlineMaxMs, ...options.settings }
   const store = moveStore(sql)
@@ -245,6 +245,7 @@ export function createMoves(options: MovesOptions): Moves {
     run(hook) {
       const runner = startRunner({
         sql,
+        flips: flips.sql,
         store,
         settings,
         makerOf,
@@ -263,6 +264,7 @@ export function createMoves(options: MovesOptions): Moves {
         onChange: (move) => changes.emit(move.id),
         onControlSilent() {
           link.renew()
+          flips.renew()
           options.onControlSilent?.()
         },
         onError: options.onError ?? (() => {}),
@@ -279,7 +281,7 @@ export function createMoves(options: MovesOptions): Moves {
     async close() {
       await Promise.all([...runners].map((r) => r.close()))
       runners.clear()
-      await Promise.all([link.close(5), turns.close(5)])
+      await Promise.all([link, flips, turns].map((l) => l.close(5)))
     },
   }
 }

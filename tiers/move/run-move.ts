@@ -25,6 +25,8 @@ import type { Vigil } from './vigil.ts'
 
 export interface RunDeps {
   readonly sql: postgres.Sql
+  /** Of one connection. */
+  readonly flips: postgres.Sql
   readonly store: MoveStore
   readonly settings: MoveSettings
   makerOf(cluster: string): RoomMaker
@@ -102,6 +104,7 @@ export async function runMove(deps: RunDeps, claimed: Move, lease: Lease, pulse:
       lease,
       settings,
       sql: deps.sql,
+      flips: deps.flips,
       store,
       source,
       target,

@@ -61,6 +61,11 @@ export class Parking {
     })
   }
 
+  /** Something of the tenant has changed: whoever waits for it looks now, and not at the next tick. */
+  look(id: TenantId): void {
+    if (this.#lots.has(id)) this.#tick(id)
+  }
+
   /** Somebody was let in: all may try. */
   open(id: TenantId): void {
     const lot = this.#lots.size === 0 ? undefined : this.#lots.get(id)

@@ -1,3 +1,4 @@
+import postgres from 'postgres'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Check } from '../../gateway/admin/doctor/check.ts'
 import { startTestAdmin, type TestAdmin } from '../support/admin.ts'
@@ -192,6 +193,34 @@ for (const [what, slug, breaks, mends, finds, says] of BREAKAGES) {
     expect(await failing()).toEqual([])
   })
 }
+
+test('an admin role that does not see the gateways’ statements is told what it needs', async () => {
+  const managed = await startTestSystem({
+    tenants: [{ slug: 'acme', tier: 'free', region: 'us' }],
+    adminRole: 'managed',
+  })
+  const watcher = await startTestAdmin(managed)
+  const superuser = postgres(managed.servers.get('us')!.server.url('postgres'), { max: 1 })
+  const found = async () => {
+    const { checks } = (await watcher.call('GET', '/admin/v1/doctor')).body as { checks: Check[] }
+    return checks.find((c) => c.name === 'us-1 moves')!
+  }
+  try {
+    const before = await found()
+    expect(before).toMatchObject({ status: 'ok', message: expect.stringContaining('needs no superuser') })
+    // Whoever made the gateways' role is its member, and sees its sessions.
+    await superuser`revoke innkeeper_app from managed_admin granted by managed_admin`
+    const { status, fix } = await found()
+    expect(status).toBe('warn')
+    // What it says to do is enough.
+    await superuser.unsafe(fix!.replace(', as a superuser.', ''))
+    expect(await found()).toMatchObject({ status: 'ok', fix: null })
+  } finally {
+    await superuser.end()
+    await watcher.close()
+    await managed.close()
+  }
+})
 
 test('a server that is gone is the finding, not a failure of the doctor', async () => {
   const other = await startTestSystem({ regions: ['us', 'eu'], tenants: [] })

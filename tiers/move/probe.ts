@@ -24,7 +24,7 @@ export interface Probe {
  * gateways, and pages of others that the copy pushed out of the server's memory.
  *
  * Movers are not counted among the others. An admin role without `pg_read_all_stats` counts the sessions of roles whose
- * rights it has, and misses the others at rest and at work alike.
+ * rights it has, as a rule the gateways', and misses the others at rest and at work alike (`doctor` warns).
  */
 const WORK = `begin; select pg_sleep(0.001); select relname from pg_class where oid = 'pg_class'::regclass;
   select pg_logical_emit_message(true, 'innkeeper', ''); commit; select ${msSoFar()} as ms`

@@ -1,5 +1,6 @@
 import type { ClusterConfig } from '../../../config/index.ts'
 import type { AdminSql } from '../../../tiers/pg/admin.ts'
+import { quoteIdent } from '../../../tiers/quote.ts'
 import { type Check, fail, ok, warn } from './check.ts'
 
 const VERSION_MIN = 15
@@ -37,12 +38,21 @@ export async function checkClock(cluster: ClusterConfig, sql: AdminSql): Promise
   return [skewMs > SKEW_FAIL_MS ? fail(name, message, fix) : warn(name, message, fix)]
 }
 
-/** Both ways are right; the quick one spares the pool the look-up of each row's foreign keys. */
-export async function checkMover(cluster: ClusterConfig, sql: AdminSql): Promise<Check[]> {
-  const [role] = await sql<{ may: boolean }[]>`
-    select has_parameter_privilege(current_user, 'session_replication_role', 'SET') as may`
-  const way = role!.may
-    ? 'silences triggers and foreign keys'
-    : 'needs no superuser: foreign keys and triggers stay in force'
-  return [ok(`${cluster.name} moves`, `the way that ${way}`)]
+/**
+ * Both ways are right; the quick one spares the pool the look-up of each row's foreign keys. A mover that does not see the
+ * gateways' sessions takes none of their statements for one that waits.
+ *
+ * @param app the gateways' login role
+ */
+export async function checkMover(cluster: ClusterConfig, sql: AdminSql, app: string): Promise<Check[]> {
+  const [role] = await sql<{ name: string; may: boolean; sees: boolean }[]>`
+    select current_user::text as name, has_parameter_privilege(current_user, 'session_replication_role', 'SET') as may,
+      pg_has_role('pg_read_all_stats', 'usage') or pg_has_role(${app}, 'usage') as sees`
+  const { name, may, sees } = role!
+  const way = may
+    ? 'the way that silences triggers and foreign keys'
+    : 'the way that needs no superuser: foreign keys and triggers stay in force'
+  if (sees) return [ok(`${cluster.name} moves`, way)]
+  const message = `${way}; they cannot see how many statements of neighbours are under way, and give way by their time alone`
+  return [warn(`${cluster.name} moves`, message, `grant pg_read_all_stats to ${quoteIdent(name)}, as a superuser.`)]
 }

@@ -61,7 +61,7 @@ function checkCluster(
       ...(await checkRoles(`${name} roles`, sql, app)),
       ...(await checkClock(cluster, sql)),
       ...(await checkReplication(name, sql, hosts)),
-      ...(await checkMover(cluster, sql)),
+      ...(await checkMover(cluster, sql, app)),
     ]
     if (tenants === null) return machine
     const here = tenants.filter((t) => t.placement!.cluster === name)

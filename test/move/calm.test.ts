@@ -39,6 +39,8 @@ test('a mover opens and ends no connection after the flip, and a decision does n
   const { id } = await moves.start({ tenant: 'acme', tier: 'enterprise', cluster: 'us-2', by: 'test' })
   await moves.reached(id, 'watching')
   await waitUntil('the flip is known', () => points.includes('flipped'))
+  // Until when it may go back is known by then.
+  await waitUntil('the end of the watch is known', async () => (await moves.get(id)).watchUntil !== null)
   const before = await connections()
   await sleep(700)
   expect(before.length).toBeGreaterThan(0)

@@ -53,6 +53,7 @@ export async function cutOver(ctx: MoveContext, { flow, home, capture, end }: Cu
     home: { ...home, placement: { ...home.placement, epoch } },
   }
   await rehearse(ctx.flips, lease, { ...change, pauseMs: 0 })
+  const isWatched = end === 'destination' && (await ctx.mayReturn())
   await ctx.hook('before_fence')
   let started = performance.now()
   const elapsed = () => performance.now() - started
@@ -103,7 +104,13 @@ export async function cutOver(ctx: MoveContext, { flow, home, capture, end }: Cu
   return {
     event: 'done',
     flipped: true,
-    patch: { pauseMs: elapsed(), attempts, certificate: { comparedUnderFence: compared! } },
+    patch: {
+      pauseMs: elapsed(),
+      attempts,
+      certificate: { comparedUnderFence: compared! },
+      // Who asks as soon as the tenant is served in its new home is told until when it may go back.
+      ...(isWatched ? { watchUntil: new Date(Date.now() + settings.watchMs) } : {}),
+    },
   }
 }
 

@@ -66,21 +66,18 @@ export async function openAlternatives(
     await target.unsafe('create schema bench')
     await target.unsafe(`create table bench.moved (${[COLUMNS, ...(withKeys ? KEYS : [])].join(', ')})`)
   }
-  const copy = async (from: postgres.Sql | postgres.ReservedSql, format: 'text' | 'binary') => {
+  const copy = async (from: postgres.Sql, format: 'text' | 'binary') => {
     const out = await from.unsafe(`copy bench.moved to stdout (format ${format})`).readable()
     const into = await target.unsafe(`copy bench.moved from stdin (format ${format})`).writable()
     await pipeline(out, into)
   }
-  const frozen = async (work: (sql: postgres.ReservedSql) => Promise<void>) => {
-    const sql = await source.reserve()
-    try {
-      await sql.unsafe('begin')
+  const frozen = async (work: (sql: postgres.Sql) => Promise<void>) => {
+    await source.begin(async (tx) => {
+      // A transaction's client is one that asks on its own connection.
+      const sql = tx as unknown as postgres.Sql
       await sql.unsafe('lock table bench.moved in exclusive mode')
       await work(sql)
-      await sql.unsafe('commit')
-    } finally {
-      sql.release()
-    }
+    })
   }
   const addKeys = async () => {
     for (const key of KEYS) await target.unsafe(`alter table bench.moved add ${key}`)

@@ -63,6 +63,19 @@ test('a rehearsal changes nothing and tells nobody, and one that is overtaken sa
   }
   let outcomes: unknown[] = []
   const seen: unknown[] = []
+  const [stands, goOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  /** Stands still between the rehearsal and its end. */
+  const still = (flips: postgres.Sql) => {
+    const begin = (work: (tx: postgres.TransactionSql) => Promise<unknown>) =>
+      flips.begin((tx) =>
+        work(tx).catch(async (error) => {
+          stands.resolve()
+          await goOn.promise
+          throw error
+        }),
+      )
+    return { begin } as unknown as postgres.Sql
+  }
   const runner = moves.run(async (point, { sql, flips, lease, move }) => {
     if (point !== 'before_fence' || outcomes.length > 0) return
     const [row] = await sql<{ epoch: number }[]>`
@@ -84,10 +97,16 @@ test('a rehearsal changes nothing and tells nobody, and one that is overtaken sa
     await control`select pg_notify('innkeeper_directory', '0')`
     await waitUntil('a later word to be heard', () => heard.includes(0))
     seen.push([...heard])
+    // Who stands still in the middle of it keeps nobody from the directory for long.
+    const rehearsing = rehearse(still(flips), lease, change('cutting_over'))
+    await stands.promise
+    await control`update tenants set updated_at = now() where id = ${move.tenantId}`
+    goOn.resolve()
+    outcomes.push(await rehearsing)
   })
   const { id } = await moves.start({ tenant: 'acme', tier: 'enterprise', by: 'test' })
   await moves.reached(id, 'watching')
-  expect(outcomes).toEqual([undefined, expect.any(Overtaken)])
+  expect(outcomes).toEqual([undefined, expect.any(Overtaken), undefined])
   expect(seen[1]).toEqual(seen[0])
   expect(seen[2]).toEqual([0])
   await unlisten()

@@ -44,18 +44,21 @@ export async function flip({ sql, flips }: FlipLinks, lease: Lease, change: Flip
 /**
  * Does what {@link flip} will do, while nobody waits, and undoes it: a flip that would be refused is known before the tenant
  * is shut out; and the server's process has planned the statement then and compiled the directory's triggers, which is most
- * of what it takes.
+ * of what it takes. Whatever else goes wrong is the flip's to meet. A mover that stands still just then keeps the directory
+ * shut to others for a second and no longer.
  *
- * @throws Overtaken as the flip would; the server's own error, where it is refused
+ * @throws Overtaken as the flip would; the server's own error, where the directory refuses it
  */
 export async function rehearse(flips: postgres.Sql, lease: Lease, change: Flip): Promise<void> {
   try {
     await flips.begin(async (tx) => {
+      await tx`set local idle_in_transaction_session_timeout = 1000`
       await attempt(tx as unknown as postgres.Sql, lease, change)
       throw new Undone()
     })
   } catch (error) {
-    if (!(error instanceof Undone) && (error instanceof Overtaken || !isLost(error))) throw error
+    const isRefused = (error as { code?: string }).code?.startsWith('IK') ?? false
+    if (error instanceof Overtaken || isRefused) throw error
   }
 }
 

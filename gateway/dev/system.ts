@@ -1,6 +1,7 @@
 import type { DestinationStream } from 'pino'
 import type { ParsedConfig } from '../../config/shape.ts'
-import { startControl } from '../control.ts'
+import { isInnkeeperError } from '../../tiers/errors.ts'
+import { type RunningControl, startControl } from '../control.ts'
 import type { Product } from '../product.ts'
 import { releasers } from '../releasers.ts'
 import { type RunningGateway, startGateway } from '../serve.ts'
@@ -31,6 +32,19 @@ export interface RunningSystem {
   close(): Promise<void>
 }
 
+/** A tenant that is being moved, or may still go back, keeps its rooms as they are: that is no reason not to serve it. */
+async function migrateRooms({ control }: RunningControl, progress: Progress): Promise<void> {
+  try {
+    const { failures } = await control.migrate(({ done, total }) =>
+      progress.step(`migrating rooms: ${done} of ${total}`),
+    )
+    if (failures[0] !== undefined) throw failures[0].error
+  } catch (error) {
+    if (!isInnkeeperError(error, 'conflict')) throw error
+    progress.step(`rooms stay as they are: ${error.message}; then run npx innkeeper migrate`)
+  }
+}
+
 /** Everything but the database servers: the control plane, a gateway for each region, every room migrated, the demo. */
 export async function startSystem(options: SystemOptions): Promise<RunningSystem> {
   const { product, env, port, progress, logTo } = options
@@ -46,10 +60,7 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
       onStep: (step) => progress.step(`installing: ${step}`),
     })
     closers.add('control plane', running.close)
-    const { failures } = await running.control.migrate(({ done, total }) =>
-      progress.step(`migrating rooms: ${done} of ${total}`),
-    )
-    if (failures[0] !== undefined) throw failures[0].error
+    await migrateRooms(running, progress)
     const gateways = new Map<string, RunningGateway>()
     for (const [i, region] of Object.keys(product.config.regions).entries()) {
       const own = port === 0 ? 0 : port + i

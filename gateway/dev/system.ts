@@ -34,15 +34,15 @@ export interface RunningSystem {
 
 /** A tenant that is being moved, or may still go back, keeps its rooms as they are: that is no reason not to serve it. */
 async function migrateRooms({ control }: RunningControl, progress: Progress): Promise<void> {
-  try {
-    const { failures } = await control.migrate(({ done, total }) =>
-      progress.step(`migrating rooms: ${done} of ${total}`),
-    )
-    if (failures[0] !== undefined) throw failures[0].error
-  } catch (error) {
+  const migrating = control.migrate(({ done, total }) => progress.step(`migrating rooms: ${done} of ${total}`))
+  const migrated = await migrating.catch((error: unknown) => {
     if (!isInnkeeperError(error, 'conflict')) throw error
-    progress.step(`rooms stay as they are: ${error.message}; then run npx innkeeper migrate`)
-  }
+    progress.step(`rooms stay as they are: ${error.message}; when they have, run npx innkeeper migrate`)
+    return null
+  })
+  // One room's own failure is another matter.
+  const failure = migrated?.failures[0]
+  if (failure !== undefined) throw failure.error
 }
 
 /** Everything but the database servers: the control plane, a gateway for each region, every room migrated, the demo. */

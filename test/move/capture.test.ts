@@ -1,4 +1,8 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { captureChanges } from '../../tiers/migrate/capture.ts'
+import type { AdminSql } from '../../tiers/pg/admin.ts'
+import { quoteIdent } from '../../tiers/quote.ts'
+import { OWNER } from '../../tiers/tenancy/roles.ts'
 import type { TenantId } from '../../tiers/types.ts'
 import { startTestSystem, type TestSystem } from '../support/system.ts'
 import { fillOdd, ODD_MIGRATIONS, runIn } from './support/odd-rows.ts'
@@ -77,6 +81,7 @@ test('a tenant can neither empty a table, nor switch capture off, nor touch the 
     `with x as (update tenancy.fence set capture = false returning 1) select * from x`,
     `select tenancy.set_fence('${'0'.repeat(8)}-0000-0000-0000-000000000000', 1, 'open', false)`,
     `select tenancy.join_move('${'0'.repeat(8)}-0000-0000-0000-000000000000', 1)`,
+    `select tenancy.capture_function(array['id'])`,
   ]) {
     await expect(run(attack), attack).rejects.toThrow(/permission denied/)
   }
@@ -93,6 +98,58 @@ test('the mover’s setting shows a tenant nothing', async () => {
     await run(`with s as materialized (select set_config('tenancy.move', gen_random_uuid()::text, true) as x)
     select count(*)::int as n from "{room}".only_key, s where tenant_id <> tenancy.tenant_id()`)
   expect(row!.n).toBe(0)
+})
+
+test('a change that leaves the key alone is noted once, of each row', async () => {
+  await run(`insert into "{room}".only_key values (default, 'one'), (default, 'two')`)
+  await sql()`delete from tenancy.notes`
+  await run(`update "{room}".only_key set name = name where name in ('one', 'two')`)
+  expect((await notes()).sort()).toEqual(['only_key {"name": "one"}', 'only_key {"name": "two"}'])
+})
+
+test('a key whose columns have names that look like SQL is noted, also after its table was altered', async () => {
+  const names = [`it's "so"`, '%s', '$body$', `'); drop table tenancy.notes; --`]
+  const columns = names.map(quoteIdent)
+  await sql().begin(async (tx) => {
+    await tx.unsafe(`set local role ${OWNER}`)
+    await tx.unsafe(`create table app.names (tenant_id uuid not null, gone int, ${columns.map((c) => `${c} int`)}, more text,
+      primary key (tenant_id, ${columns}))`)
+    await captureChanges(tx as unknown as AdminSql, 'app', [])
+  })
+  const one = Object.fromEntries(names.map((name) => [name, 1]))
+  const noted = async () =>
+    (await sql()<{ key: unknown }[]>`delete from tenancy.notes where table_name = 'names' returning key`).map(
+      (n) => n.key,
+    )
+  await sql().begin(async (tx) => {
+    await tx.unsafe(`insert into app.names (tenant_id, ${columns}) values ($1, 1, 1, 1, 1)`, [acme])
+    await tx.unsafe(`update app.names set more = 'some'`)
+    await tx.unsafe(`alter table app.names drop column gone, add column came int default 2`)
+    await tx.unsafe(`update app.names set more = 'more'`)
+  })
+  expect(await noted()).toEqual([one, one, one])
+  await sql().unsafe(`drop table app.names`)
+})
+
+test('rooms that are made at the same time share the function for their keys', async () => {
+  const make = () => sql().begin((tx) => tx`select tenancy.capture_function(array['place', 'number']) as name`)
+  const made = await Promise.all(Array.from({ length: 8 }, make))
+  expect(new Set(made.map(([row]) => row!.name)).size).toBe(1)
+})
+
+test('in a room that no migration has come to since, the function of before notes the same', async () => {
+  for (const event of ['insert', 'update', 'delete']) {
+    const [row] = await sql()<{ def: string }[]>`select pg_get_triggerdef(oid) as def from pg_trigger
+      where tgrelid = 'app.only_key'::regclass and tgname = ${`innkeeper_capture_${event}`}`
+    const before = row!.def.replace(/EXECUTE FUNCTION .*$/, `EXECUTE FUNCTION tenancy.capture('name')`)
+    await sql().unsafe(before.replace('CREATE TRIGGER', 'CREATE OR REPLACE TRIGGER'))
+  }
+  await run(`insert into "{room}".only_key values (default, 'old')`)
+  await run(`update "{room}".only_key set name = 'older' where name = 'old'`)
+  await run(`delete from "{room}".only_key where name = 'older'`)
+  const noted = await notes()
+  expect(new Set(noted)).toEqual(new Set(['only_key {"name": "old"}', 'only_key {"name": "older"}']))
+  expect(noted.at(-1)).toBe('only_key {"name": "older"}')
 })
 
 test('nobody is captured: nothing is noted', async () => {

@@ -10,8 +10,8 @@ const EVENTS = {
 
 interface KeyedTable {
   readonly name: string
-  /** The columns of the primary key without `tenant_id`, as literals. */
-  readonly args: string
+  /** That notes its keys. */
+  readonly fn: string
 }
 
 /**
@@ -20,20 +20,20 @@ interface KeyedTable {
  */
 export async function captureChanges(tx: AdminSql, room: string, references: readonly string[]): Promise<void> {
   const tables = await tx<KeyedTable[]>`
-    select c.relname as name, coalesce((
-        select string_agg(quote_literal(a.attname), ', ' order by k.place) from unnest(i.indkey::int2[]) with ordinality as k(number, place)
+    select c.relname as name, tenancy.capture_function(array(
+        select a.attname::text from unnest(i.indkey::int2[]) with ordinality as k(number, place)
         join pg_attribute a on a.attrelid = c.oid and a.attnum = k.number
-        where a.attname <> 'tenant_id'), '') as args
+        where a.attname <> 'tenant_id' order by k.place)) as fn
     from pg_class c join pg_index i on i.indrelid = c.oid and i.indisprimary
     where c.relnamespace = ${room}::regnamespace and c.relkind in ('r', 'p') and not c.relispartition
       and c.relname <> all (${[...references]})
     order by 1`
-  const statements = tables.flatMap(({ name, args }) => {
+  const statements = tables.flatMap(({ name, fn }) => {
     const table = `${quoteIdent(room)}.${quoteIdent(name)}`
     return Object.entries(EVENTS).map(
       ([event, rows]) => `
         create or replace trigger innkeeper_capture_${event} after ${event} on ${table} ${rows}
-          for each statement execute function tenancy.capture(${args});
+          for each statement execute function tenancy.${quoteIdent(fn)}();
         alter table ${table} enable always trigger innkeeper_capture_${event};`,
     )
   })

@@ -37,7 +37,7 @@ export async function installDatabase(sql: AdminSql, app: string, keys: readonly
     await tx.unsafe(
       `grant execute on function tenancy.enter(text, bytea, text, text, text, text) to ${quoteIdent(app)}`,
     )
-    await tx.unsafe(`grant execute on function tenancy.capture() to ${OWNER}`)
+    await tx.unsafe(`grant execute on function tenancy.capture(), tenancy.capture_function(text[]) to ${OWNER}`)
     await tx.unsafe(`grant usage on schema tenancy to ${MOVER}`)
     await tx.unsafe(`grant execute on function tenancy.moving_tenant() to ${MOVER}`)
     await tx.unsafe(

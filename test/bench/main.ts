@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
 import { makeBenchTable } from './alternatives.ts'
 import type { Bench } from './bench.ts'
+import { capture } from './capture.ts'
 import { copy } from './copy.ts'
 import { directory } from './directory.ts'
 import { forward } from './forward.ts'
@@ -14,7 +15,18 @@ import { statements } from './statements.ts'
 import { table } from './table.ts'
 import { startWorld } from './world.ts'
 
-const BENCHES: readonly Bench[] = [statements, network, http, forward, directory, onboarding, manyRooms, move, copy]
+const BENCHES: readonly Bench[] = [
+  statements,
+  network,
+  http,
+  forward,
+  directory,
+  onboarding,
+  manyRooms,
+  move,
+  copy,
+  capture,
+]
 
 const USAGE = `npm run bench -- [--only NAME] [--seconds N] [--long] [--json]
 

@@ -152,6 +152,18 @@ test('in a room that no migration has come to since, the function of before note
   expect(noted.at(-1)).toBe('only_key {"name": "older"}')
 })
 
+test('what is set for a rehearsal hides nothing, and notes nothing while nobody is captured', async () => {
+  const rehearsed = (name: string) =>
+    run(`with s as materialized (select set_config('tenancy.rehearsal', 'on', true))
+      insert into "{room}".only_key select tenancy.tenant_id(), '${name}' from s`)
+  await rehearsed('captured')
+  expect(await notes()).toContain('only_key {"name": "captured"}')
+  await sql()`delete from tenancy.notes`
+  await capture(false)
+  await rehearsed('not captured')
+  expect(await notes()).toEqual([])
+})
+
 test('nobody is captured: nothing is noted', async () => {
   await capture(false)
   await run(`insert into "{room}".only_key values (default, 'quiet')`)

@@ -73,6 +73,8 @@ async function lookAtTables(connection: Connection, schema: string, signal: Abor
   }))
   if (tables.length === 0) return
   await run([
+    // What notes changes is planned too, though nobody is captured yet.
+    `select set_config('tenancy.rehearsal', 'on', true)`,
     tables.map(({ name }) => `select 1 from ${name} where false`).join(' union all '),
     // What is false already when a statement is planned is not planned any further.
     ...tables

@@ -117,7 +117,12 @@ export function createTenants<Schema extends Record<string, unknown>>(
     if (known?.placement) void makeReady(entrance, steps, { ...known, placement: heading.placement })
   })
 
-  directory.onChange?.((id) => entrance.parking.look(id))
+  const { parking } = entrance
+  directory.onChange?.((id) => parking.look(id))
+  // Whether it was about a tenant that is waited for is asked together with what it was about, and not after it.
+  directory.onNotice?.(() => {
+    for (const id of parking.awaited()) directory.refresh(id).then(() => parking.look(id), ignore)
+  })
 
   const open = (id: TenantId, { claims, signal }: ScopeOptions): RoomSession => {
     context.assertMayUse(id)
@@ -231,3 +236,6 @@ function lateSession(make: () => Promise<RoomSession>): RoomSession {
     transaction: async (work, options) => (await session()).transaction(work, options),
   }
 }
+
+/** Who waits goes on waiting, and asks again at the next tick. */
+function ignore(): void {}

@@ -72,6 +72,19 @@ const CHANGES: Record<string, (slug: string) => Promise<void>> = {
   },
 }
 
+test('who asks at the first word of a change is told what it was', async () => {
+  const [directory] = both
+  const id = await control.tenant('asks-at-once')
+  expect(await directory!.byId(id)).toMatchObject({ tier: 'free' })
+  const answers: Promise<unknown>[] = []
+  directory!.onNotice(() => void answers.push(directory!.refresh(id)))
+  await control.store.setTier(id, 'pro')
+  await waitUntil('a word', () => answers.length > 0)
+  expect(await answers[0]).toMatchObject({ tier: 'pro' })
+  // What was asked for keeps, also when the change itself is heard of after it.
+  expect(directory!.peekId(id)).toMatchObject({ tier: 'pro' })
+})
+
 describe('is visible on every gateway within a second', () => {
   test.each(Object.keys(CHANGES))('by notification: %s', (name) => CHANGES[name]!(slugOf(name)))
 })

@@ -48,7 +48,7 @@ async function moveDuring(
     // Some as the pass before has found them, some that it has not.
     const before = { tables: tables.filter((_, i) => i % 2 === 0).map((t) => t.name), sequences: new Map() }
     const last = await fenceAndRead(ctx, fence, tables, await ctx.sequences(), before)
-    compared = last === null ? null : await last.bring()
+    compared = last === null ? null : await last.bring('')
     await last?.forget()
   })
   try {
@@ -103,7 +103,7 @@ async function watchEnds({ source, target }: MoveContext): Promise<{ end: string
   return sent
 }
 
-test('the tenant waits for three messages to the ends, one after the other, and the flip', async () => {
+test('the tenant waits for two messages to the ends, one after the other, and the flip', async () => {
   const { moves } = system.control
   const session = (await system.openTenants('us')).session('acme')
   let sent: { end: string; text: string }[] = []
@@ -127,11 +127,13 @@ test('the tenant waits for three messages to the ends, one after the other, and 
     await moves.reached(id, 'watching')
     await late
     const pause = sent.slice(sent.findIndex(({ text }) => text.includes('set_fence')))
-    expect(pause.slice(0, 2).map(({ end }) => end)).toEqual(['source', 'target'])
-    // Side by side: the room is opened, and what was brought is forgotten.
-    const said = (text: string) => /insert into tenancy.fence|delete from tenancy.notes/.exec(text)?.[0]
-    const last = pause.slice(2).map(({ end, text }) => `${end}: ${said(text)}`)
-    expect(last.toSorted()).toEqual(['source: delete from tenancy.notes', 'target: insert into tenancy.fence'])
+    // The room is opened behind what is brought. Beside the flip the source forgets it.
+    const said = (text: string) => /set_fence|insert into tenancy.fence|delete from tenancy.notes/.exec(text)?.[0]
+    expect(pause.map(({ end, text }) => `${end}: ${said(text)}`)).toEqual([
+      'source: set_fence',
+      'target: insert into tenancy.fence',
+      'source: delete from tenancy.notes',
+    ])
     await moves.complete(id)
     const { state, attempts, certificate } = await moves.reached(id, 'completed')
     expect({ state, attempts, certificate }).toMatchObject({
@@ -170,15 +172,16 @@ test.each([
   expect(await counted()).toBeGreaterThan(before)
 })
 
+const spoil = async ({ target }: MoveContext) => {
+  const admin = system.control.makerOf(target.placement.cluster).admin(target.placement.database)
+  await admin.unsafe(`
+    create function ${target.placement.schema}.spoil() returns trigger language plpgsql as
+      $$ begin new.word = 'spoilt'; return new; end $$;
+    create trigger spoil before insert on ${target.table('odd')} for each row execute function ${target.placement.schema}.spoil();
+    alter table ${target.table('odd')} enable always trigger spoil`)
+}
+
 test('what is another row in its new room than in the old one ends the move', async () => {
-  const spoil = async ({ target }: MoveContext) => {
-    const admin = system.control.makerOf(target.placement.cluster).admin(target.placement.database)
-    await admin.unsafe(`
-      create function ${target.placement.schema}.spoil() returns trigger language plpgsql as
-        $$ begin new.word = 'spoilt'; return new; end $$;
-      create trigger spoil before insert on ${target.table('odd')} for each row execute function ${target.placement.schema}.spoil();
-      alter table ${target.table('odd')} enable always trigger spoil`)
-  }
   const { move } = await moveDuring(
     'schema',
     (tx) => runIn(tx)(`insert into "{room}".odd (word) values ('honest')`),
@@ -190,4 +193,53 @@ test('what is another row in its new room than in the old one ends the move', as
   })
   const run = runIn((await system.openTenants('us')).session('acme'))
   expect(await run(`select word from "{room}".odd where word in ('honest', 'spoilt')`)).toEqual([{ word: 'honest' }])
+})
+
+test('a room that was opened behind a row that differs is never flipped to, and is gone', async () => {
+  const { moves } = system.control
+  const session = (await system.openTenants('us')).session('acme')
+  const run = runIn(session)
+  const home = (await system.control.tenant('acme')).placement
+  let late: Promise<unknown> | null = null
+  let there: { fences: unknown[] } | null = null
+  const points: string[] = []
+  const runner = moves.run(async (point, ctx) => {
+    points.push(point)
+    const { placement, tenant } = ctx.target
+    const admin = system.control.makerOf(placement.cluster).admin(placement.database)
+    if (point === 'before_fence' && late === null) {
+      // A table that the pass before knows.
+      await run(`insert into "{room}".odd (word) values ('as it should be')`)
+      const isDone = Promise.withResolvers<void>()
+      late = session.transaction(async (tx) => {
+        await runIn(tx)(`insert into "{room}".odd (word) values ('straight')`)
+        isDone.resolve()
+        await sleep(100)
+      })
+      late.catch(isDone.reject)
+      await isDone.promise
+    }
+    // The pass just before the fence has been and was equal.
+    if (point === 'fenced') await spoil(ctx)
+    if (point === 'state:aborting') {
+      there = { fences: await admin.unsafe('select state from tenancy.fence where tenant_id = $1', [tenant]) }
+    }
+  })
+  try {
+    const { id } = await moves.start({ tenant: 'acme', tier: TIER_OF.schema, cluster: 'us-2', by: 'test' })
+    const move = await moves.reached(id, 'completed')
+    await late
+    expect(move).toMatchObject({
+      state: 'aborted',
+      reason: expect.stringMatching(/differs from the source: odd: changed/),
+    })
+    expect(points).not.toContain('opened')
+    expect(there).toEqual({ fences: [{ state: 'open' }] })
+    expect((await system.control.tenant('acme')).placement).toEqual(home)
+    expect(await run(`select word from "{room}".odd where word in ('straight', 'spoilt')`)).toEqual([
+      { word: 'straight' },
+    ])
+  } finally {
+    await runner.close()
+  }
 })

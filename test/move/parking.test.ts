@@ -59,3 +59,15 @@ test('a word about something else of the tenant, which lives where it did, wakes
   await turn()
   expect(woken).toEqual([])
 })
+
+test('it says for whom somebody waits, and no longer when they were let in', async () => {
+  const { parking, wait, turn } = lot()
+  expect(parking.awaited()).toEqual([])
+  wait(ACME, 'first')
+  wait(ACME, 'second')
+  wait(GLOBEX, 'another tenant’s')
+  expect(parking.awaited()).toEqual([ACME, GLOBEX])
+  parking.open(ACME)
+  await turn()
+  expect(parking.awaited()).toEqual([GLOBEX])
+})

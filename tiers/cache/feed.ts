@@ -18,6 +18,8 @@ export interface FeedOptions {
   /** The changes after a number, in order, at most a thousand. */
   since(seq: number): Promise<Change[]>
   onChange(change: Change): void
+  /** Something has been said, nobody knows what yet. For whoever would rather ask at once than hear it a round trip later. */
+  onNotice?(): void
   /** After a time in which changes may have been missed: nothing that was cached before may count as fresh. */
   onGap(): void
 }
@@ -83,10 +85,14 @@ export function startFeed(options: FeedOptions): Feed {
       }
     })
   }
+  const onNotice = () => {
+    run()
+    if (!closed) options.onNotice?.()
+  }
   const timer = setInterval(run, options.pollMs)
   timer.unref()
   const listening = sql
-    .listen(options.channel, run, () => {
+    .listen(options.channel, onNotice, () => {
       // Called again after each reconnection: between the two, anything may have been said.
       options.onGap()
       run()

@@ -113,6 +113,9 @@ export function openDirectory({
         if (key.startsWith('id:')) for (const listener of changeListeners) listener(key.slice('id:'.length) as TenantId)
       }
     },
+    onNotice: () => {
+      for (const listener of noticeListeners) listener()
+    },
     onGap: () => {
       for (const cache of caches) cache.expireAll()
     },
@@ -120,6 +123,7 @@ export function openDirectory({
   const cacheOf = (key: string) => (key.startsWith('id:') ? ids : key.startsWith('slug:') ? slugs : domains)
   const headingListeners: ((heading: Heading) => void)[] = []
   const changeListeners: ((tenant: TenantId) => void)[] = []
+  const noticeListeners: (() => void)[] = []
   // Without it the first requests in a new home wait for their connections, and nothing else.
   const hearing = listenToHeadings(sql, (heading) => {
     for (const listener of headingListeners) listener(heading)
@@ -145,6 +149,7 @@ export function openDirectory({
     refresh: (id) => ids.refresh(`id:${id}`),
     onHeading: (listener) => void headingListeners.push(listener),
     onChange: (listener) => void changeListeners.push(listener),
+    onNotice: (listener) => void noticeListeners.push(listener),
     status: () => ({
       connected: feed.connected(),
       staleForMs: feed.disconnectedForMs(),

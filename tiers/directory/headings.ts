@@ -12,6 +12,8 @@ export interface DirectoryNews {
   onHeading(listener: (heading: Heading) => void): void
   /** Something of the tenant has changed: what was known of it before is not fresh any more. */
   onChange(listener: (tenant: TenantId) => void): void
+  /** Something has changed, of whom is not known yet: that takes another round trip. */
+  onNotice(listener: () => void): void
 }
 
 const CHANNEL = 'innkeeper_headings'

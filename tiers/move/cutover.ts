@@ -3,12 +3,12 @@ import { sayHeading } from '../directory/headings.ts'
 import { applyPass } from './apply.ts'
 import type { Flow, MoveContext, Outcome } from './context.ts'
 import { deadlineOf, warmUp } from './deadline.ts'
-import { changeFence, openRoom, Undrained } from './fence.ts'
+import { changeFence, opening, openRoom, Undrained } from './fence.ts'
 import { type Flip, flip, rehearse } from './flip.ts'
 import { heldBy, whileHeld } from './generation.ts'
-import { type Fence, fenceAndRead } from './last-pass.ts'
+import { type Fence, fenceAndRead, type LastPass } from './last-pass.ts'
 import { isConsiderate } from './pool.ts'
-import { tighten } from './readiness.ts'
+import { isLoose, tighten } from './readiness.ts'
 import { continueSequences } from './sequences.ts'
 import { next } from './states.ts'
 import { Overtaken } from './store.ts'
@@ -27,7 +27,8 @@ export interface CutOver {
 /**
  * One attempt at the cut-over. What can be brought over and compared while the tenant is served is; then each step is
  * committed before the next: the source is fenced; the last changes, the sequences and what has changed since it was
- * compared are brought over and compared; the target is opened at an epoch that was never used; the directory is flipped.
+ * compared are brought over; the target is opened at an epoch that was never used; when both ends are known to be the same, the
+ * directory is flipped.
  * Up to the flip the attempt can be called off, by a compare-and-set on the same state, and the source opened again: then
  * no request has failed, and none has been served by the target.
  */
@@ -58,10 +59,13 @@ export async function cutOver(ctx: MoveContext, { flow, home, capture, end }: Cu
   let started = performance.now()
   const elapsed = () => performance.now() - started
   let compared: number | null = null
+  let last: LastPass | null = null
   try {
     // While nobody waits: the pause is left with what comes in from here on.
     const [tables, sequences] = [await ctx.tables(), await ctx.sequences()]
     const compare = () => verifyDirty(flow.source, flow.target, tables, settings.dirtyMax)
+    // It may be open before it is known to be equal: nobody knows the way there before the flip.
+    const behind = (await isLoose(flow.target)) ? '' : opening(flow.target, epoch, capture)
     let isClean = false
     // Sequences first, so that the time in which notes gather is short.
     const ids = await continueSequences(flow.source, flow.target, sequences)
@@ -72,12 +76,12 @@ export async function cutOver(ctx: MoveContext, { flow, home, capture, end }: Cu
     started = performance.now()
     await within(deadlineMs, async () => {
       const fence: Fence = { change: { state: 'fenced', capture: false, heard: epoch }, boundMs: settings.drainMs }
-      const last =
+      last =
         isClean && !(await isConsiderate(flow.target))
           ? await fenceAndRead(flow, fence, tables, sequences, { tables: pass.tables, sequences: ids })
           : await changeFence(flow.source, fence.change, fence.boundMs).then(() => null)
       await ctx.hook('fenced')
-      if (last !== null) compared = await last.bring()
+      if (last !== null) compared = await last.bring(behind)
       else {
         await applyPass(flow.source, flow.target, tables, async () => {
           compared = await compare()
@@ -89,7 +93,7 @@ export async function cutOver(ctx: MoveContext, { flow, home, capture, end }: Cu
       await ctx.hook('compared')
       await tighten(flow.target)
       await ctx.hook('tightened')
-      await Promise.all([openRoom(flow.target, epoch, capture), last?.forget()])
+      if (last === null || behind === '') await openRoom(flow.target, epoch, capture)
       await ctx.hook('opened')
     })
   } catch (error) {
@@ -99,7 +103,9 @@ export async function cutOver(ctx: MoveContext, { flow, home, capture, end }: Cu
     // Whatever it was, the source can serve on; an error that stays ends the move after so many attempts.
     return { ...postponed(`the cut-over failed: ${(error as Error).message}`), inDoubt: true }
   }
-  await flip(ctx, lease, { ...change, pauseMs: elapsed() })
+  // What was brought is there, whatever becomes of the flip. A source that does not hear of it is emptied in the end.
+  const forgotten = forget(last)
+  await flip(ctx, lease, { ...change, pauseMs: elapsed() }).finally(() => forgotten)
   await ctx.hook('flipped')
   return {
     event: 'done',
@@ -121,6 +127,10 @@ async function bringKeys(ctx: MoveContext, end: 'origin' | 'destination'): Promi
   const [from, to] = end === 'destination' ? [move.from, move.to] : [move.to, move.from]
   const there = keysOf(to.region)
   await whileHeld(heldBy(ctx), there.clock, (until) => keysOf(from.region).copyTo(there, move.tenantId, until))
+}
+
+async function forget(last: LastPass | null): Promise<void> {
+  await last?.forget().catch(() => {})
 }
 
 class Late extends Error {}

@@ -63,13 +63,18 @@ function raiseMark(epoch: number): string {
 /** Opens a room at an epoch that it never had. With capture on, so that there is a way back from the first write. */
 export async function openRoom(side: Side, epoch: number, capture: boolean): Promise<void> {
   const client = await side.client()
-  await client.atomically(`${beginBooks(side)}
+  await client.atomically(opening(side, epoch, capture))
+}
+
+/** What {@link openRoom} sends, from BEGIN to COMMIT, for whoever has more to do in the same round trip. */
+export function opening(side: Side, epoch: number, capture: boolean): string {
+  return `${beginBooks(side)}
     set local synchronous_commit = on;
     insert into tenancy.fence (tenant_id, epoch, state, capture, room)
     values ('${side.tenant}', ${epoch}, 'open', ${capture}, '${side.placement.schema}')
     on conflict (tenant_id) do update set epoch = excluded.epoch, state = 'open', capture = excluded.capture,
       room = excluded.room, changed_at = now() where fence.epoch <= excluded.epoch;
-    commit`)
+    commit`
 }
 
 /** Closes a room that was opened, or was about to be, and never flipped to. Nobody can be inside. */

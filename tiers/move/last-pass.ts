@@ -14,6 +14,9 @@ const NOTES_MAX = 200
 /** Of a row's text: it passes through the mover's memory. */
 const ROW_BYTES_MAX = 64 * 1024
 
+/** Where they begin among a message's results. */
+const HASHES = 'hashes'
+
 /** What the pass before has found and done: a guess for tables, which makes this one shorter, and the truth for sequences. */
 export interface PassBefore {
   readonly tables: readonly string[]
@@ -26,10 +29,12 @@ export interface LastPass {
   /**
    * Writes it, commits, and compares both ends.
    *
+   * @param behind what the target is to do when that is committed and hashed, from BEGIN to COMMIT, in the same round trip:
+   *   before it is known here whether the hashes are the same
    * @returns how many rows were compared
    * @throws Differs
    */
-  bring(): Promise<number>
+  bring(behind: string): Promise<number>
   /** Ends the source's transaction: it forgets what was brought. */
   forget(): Promise<void>
 }
@@ -92,10 +97,11 @@ export async function fenceAndRead(
     const drawn = sequences.filter(({ name }) => !isSame(values.get(name)!, before.sequences.get(name)))
     const continued = drawn.length === 0 ? '' : continuing(target, drawn, values)
     return {
-      async bring() {
-        if (touched.length === 0 && continued === '') return 0
+      async bring(behind) {
         try {
-          const theirs = await putIn(to, target, touched, continued)
+          const hasMore = touched.length > 0 || continued !== ''
+          const theirs = hasMore ? await putIn(to, target, touched, continued, behind) : []
+          if (!hasMore && behind !== '') await to.script(behind)
           const different = touched.filter(({ rows }, i) => hashOf(rows) !== theirs[i]!.join())
           if (different.length > 0) throw new Differs(different.map(({ table }) => changed(table)))
           return notes.length
@@ -113,13 +119,21 @@ export async function fenceAndRead(
 }
 
 /** @returns the hashes of what is there then, read after the commit */
-async function putIn(to: MoverClient, target: Side, touched: readonly Touched[], continued: string): Promise<Texts[]> {
+async function putIn(
+  to: MoverClient,
+  target: Side,
+  touched: readonly Touched[],
+  continued: string,
+  behind: string,
+): Promise<Texts[]> {
   const hashes = touched.map(({ table, keys }) => `${hashQuery(table, keysAre(target, table, keys))};`)
-  const results = await to.texts(`${beginWrite(target)}; ${continued} ${AS_MOVER};
+  const before = `${beginWrite(target)}; ${continued} ${AS_MOVER};
     ${touched.map((t) => removal(target, t)).join('\n')}
     ${touched.map((t) => insertion(target, t)).join('\n')}
-    reset role; commit; ${beginRead(target)}; ${hashes.join('\n')} commit`)
-  return results.slice(-hashes.length - 1, -1)
+    reset role; commit; ${beginRead(target)};`
+  const results = await to.texts(`${before} select '${HASHES}'; ${hashes.join('\n')} commit; ${behind}`)
+  const at = results.findIndex(([row]) => row?.[0] === HASHES) + 1
+  return results.slice(at, at + hashes.length)
 }
 
 function valuesFrom(read: Texts): Map<string, SequenceValue> {

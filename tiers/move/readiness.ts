@@ -17,8 +17,7 @@ const WHILE_SERVED: readonly Phase[] = ['validation', 'force']
 
 /** Before the first pass that comes into a room. Nobody is in it. Idempotent. */
 export async function loosen(target: Side): Promise<void> {
-  if (target.placement.isolation === 'shared' || (await target.maySilence())) return
-  await takeParts(target, ACTING)
+  if (await isLoose(target)) await takeParts(target, ACTING)
 }
 
 /** After a pass: all that may be there while others come in. Costs one look where nothing is missing. */
@@ -37,10 +36,14 @@ export async function makeWhole(target: Side, paced: Paced): Promise<void> {
   )
 }
 
+/** Whether something comes back only in the pause. */
+export async function isLoose(target: Side): Promise<boolean> {
+  return target.placement.isolation !== 'shared' && !(await target.maySilence())
+}
+
 /** Before the room is opened, in the pause. */
 export async function tighten(target: Side): Promise<void> {
-  if (target.placement.isolation === 'shared' || (await target.maySilence())) return
-  await returnPartsAtOnce(target, IN_THE_PAUSE)
+  if (await isLoose(target)) await returnPartsAtOnce(target, IN_THE_PAUSE)
 }
 
 /** While the room is served. @returns false where a statement of the tenant's was in the way: to be asked again */

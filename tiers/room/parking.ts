@@ -61,6 +61,11 @@ export class Parking {
     })
   }
 
+  /** For whom somebody waits. */
+  awaited(): readonly TenantId[] {
+    return [...this.#lots.keys()]
+  }
+
   /** Something of the tenant has changed: whoever waits for it looks now, and not at the next tick. */
   look(id: TenantId): void {
     if (this.#lots.has(id)) this.#tick(id)

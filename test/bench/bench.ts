@@ -5,6 +5,8 @@ export interface BenchWorld {
   readonly system: TestSystem
   /** For each case that is measured. */
   readonly seconds: number
+  /** Of a tenant under load. */
+  readonly moves: number
   /** Whole sizes, which take minutes to make. */
   readonly long: boolean
   /** Says what is being done, to people who wait. */

@@ -28,9 +28,8 @@ const AROUND_MS = 500
  */
 export const move: Bench = {
   name: 'move',
-  async run({ seconds, long, note }) {
+  async run({ seconds, moves, long, note }) {
     const rows = long ? 1_000_000 : 100_000
-    const moves = long ? 50 : 6
     const neighbours = Array.from({ length: NEIGHBOURS }, (_, i) => `neighbour-${i + 1}`)
     const slugs = ['acme', 'small', ...neighbours]
     note(`move: making ${rows} rows`)

@@ -6,6 +6,7 @@ import type { Move } from '../../tiers/move/types.ts'
 import type { RoomTransaction } from '../../tiers/room/session.ts'
 import { BUSY } from '../support/busy.ts'
 import type { TestSystem } from '../support/system.ts'
+import { waitUntil } from '../support/wait.ts'
 import { dump, fillOdd, ODD_MIGRATIONS, runIn } from './support/odd-rows.ts'
 import { QUICK, startTwoClusters, TIER_OF } from './support/two-clusters.ts'
 
@@ -89,6 +90,22 @@ test.each(['schema', 'shared', 'database', 'shared'] as const)(
   },
 )
 
+/** A transaction of the tenant's that is open at the fence and then commits: once for a move, where the hook says `before_fence`. */
+async function writeAtFence(word: string): Promise<{ ended: Promise<unknown> }> {
+  const session = (await system.openTenants('us')).session('acme')
+  // The pass before knows the table by it.
+  await runIn(session)(`insert into "{room}".odd (word) values ('before the fence')`)
+  const isDone = Promise.withResolvers<void>()
+  const late = session.transaction(async (tx) => {
+    await runIn(tx)(`insert into "{room}".odd (word) values ('${word}')`)
+    isDone.resolve()
+    await sleep(100)
+  })
+  late.catch(isDone.reject)
+  await isDone.promise
+  return { ended: late }
+}
+
 /** What is sent to both ends from now on, as long as the connections are these. */
 async function watchEnds({ source, target }: MoveContext): Promise<{ end: string; text: string }[]> {
   const sent: { end: string; text: string }[] = []
@@ -105,27 +122,17 @@ async function watchEnds({ source, target }: MoveContext): Promise<{ end: string
 
 test('the tenant waits for two messages to the ends, one after the other, and the flip', async () => {
   const { moves } = system.control
-  const session = (await system.openTenants('us')).session('acme')
   let sent: { end: string; text: string }[] = []
-  let late: Promise<unknown> = Promise.resolve()
+  let ended: Promise<unknown> | null = null
   const runner = moves.run(async (point, ctx) => {
     if (point !== 'before_fence') return
     sent = await watchEnds(ctx)
-    // The pass before knows the table by it.
-    await runIn(session)(`insert into "{room}".odd (word) values ('before the fence')`)
-    const isDone = Promise.withResolvers<void>()
-    late = session.transaction(async (tx) => {
-      await runIn(tx)(`insert into "{room}".odd (word) values ('at the fence')`)
-      isDone.resolve()
-      await sleep(100)
-    })
-    late.catch(isDone.reject)
-    await isDone.promise
+    ended = (await writeAtFence('at the fence')).ended
   })
   try {
     const { id } = await moves.start({ tenant: 'acme', tier: TIER_OF.database, by: 'test' })
     await moves.reached(id, 'watching')
-    await late
+    await ended
     const pause = sent.slice(sent.findIndex(({ text }) => text.includes('set_fence')))
     // The room is opened behind what is brought. Beside the flip the source forgets it.
     const said = (text: string) => /set_fence|insert into tenancy.fence|delete from tenancy.notes/.exec(text)?.[0]
@@ -200,25 +207,14 @@ test('a room that was opened behind a row that differs is never flipped to, and 
   const session = (await system.openTenants('us')).session('acme')
   const run = runIn(session)
   const home = (await system.control.tenant('acme')).placement
-  let late: Promise<unknown> | null = null
+  let ended: Promise<unknown> | null = null
   let there: { fences: unknown[] } | null = null
   const points: string[] = []
   const runner = moves.run(async (point, ctx) => {
     points.push(point)
     const { placement, tenant } = ctx.target
     const admin = system.control.makerOf(placement.cluster).admin(placement.database)
-    if (point === 'before_fence' && late === null) {
-      // A table that the pass before knows.
-      await run(`insert into "{room}".odd (word) values ('as it should be')`)
-      const isDone = Promise.withResolvers<void>()
-      late = session.transaction(async (tx) => {
-        await runIn(tx)(`insert into "{room}".odd (word) values ('straight')`)
-        isDone.resolve()
-        await sleep(100)
-      })
-      late.catch(isDone.reject)
-      await isDone.promise
-    }
+    if (point === 'before_fence') ended ??= (await writeAtFence('straight')).ended
     // The pass just before the fence has been and was equal.
     if (point === 'fenced') await spoil(ctx)
     if (point === 'state:aborting') {
@@ -228,7 +224,7 @@ test('a room that was opened behind a row that differs is never flipped to, and 
   try {
     const { id } = await moves.start({ tenant: 'acme', tier: TIER_OF.schema, cluster: 'us-2', by: 'test' })
     const move = await moves.reached(id, 'completed')
-    await late
+    await ended
     expect(move).toMatchObject({
       state: 'aborted',
       reason: expect.stringMatching(/differs from the source: odd: changed/),
@@ -239,6 +235,40 @@ test('a room that was opened behind a row that differs is never flipped to, and 
     expect(await run(`select word from "{room}".odd where word in ('straight', 'spoilt')`)).toEqual([
       { word: 'straight' },
     ])
+  } finally {
+    await runner.close()
+  }
+})
+
+test('a source that cannot forget what was brought keeps nobody from the new room, and is left with nothing', async () => {
+  const { moves } = system.control
+  const run = runIn((await system.openTenants('us')).session('acme'))
+  let ended: Promise<unknown> | null = null
+  let left = 0
+  const runner = moves.run(async (point, ctx) => {
+    const { client, placement, tenant } = ctx.source
+    const admin = system.control.makerOf(placement.cluster).admin(placement.database)
+    if (point === 'before_fence') ended ??= (await writeAtFence('to be forgotten')).ended
+    if (point === 'opened') {
+      const { processID } = (await client()).raw as unknown as { processID: number }
+      await admin`select pg_terminate_backend(${processID})`
+      await waitUntil(
+        'its end',
+        async () => (await admin`select from pg_stat_activity where pid = ${processID}`).length === 0,
+      )
+    }
+    if (point === 'flipped') left = (await admin`select from tenancy.notes where tenant_id = ${tenant}`).length
+  })
+  try {
+    const { id } = await moves.start({ tenant: 'acme', tier: TIER_OF.schema, cluster: 'us-1', by: 'test' })
+    expect(await moves.reached(id, 'watching')).toMatchObject({ state: 'watching', attempts: 1 })
+    await ended
+    expect(left).toBeGreaterThan(0)
+    expect(await run(`select word from "{room}".odd where word = 'to be forgotten'`)).toHaveLength(1)
+    await moves.complete(id)
+    // Which says that nothing was found when it was looked for.
+    expect(await moves.reached(id, 'completed')).toMatchObject({ state: 'completed' })
+    expect(await moves.certificate(id)).toBeDefined()
   } finally {
     await runner.close()
   }

@@ -23,7 +23,7 @@ export interface RoomMaker {
   prepareRoom(placement: Placement, guard?: RoomGuard): Promise<void>
   /** Removes the room and all rows of the tenant in it. Idempotent. */
   removeRoom(tenant: TenantId, placement: Placement): Promise<void>
-  /** Applies outstanding migrations to one room. @returns the names of the files applied */
+  /** Applies outstanding migrations to one room, after ours to a database of its own. @returns the names of the files applied */
   migrate(database: string, schema: string): Promise<string[]>
   /** The highest epoch that a database has heard of; null where there is no such database, or it was not installed yet. */
   epochMark(database: string): Promise<number | null>
@@ -84,8 +84,9 @@ export function createRoomMaker(options: RoomMakerOptions): RoomMaker {
     await installDatabase(admin(name), login().user, keys)
     return isNew
   }
-  const migrate = async (database: string, schema: string, begin?: string) => {
+  const migrate = async (database: string, schema: string, isInstalled: boolean, begin?: string) => {
     try {
+      if (!isInstalled) await installDatabase(admin(database), login().user, keys)
       return await migrateRoom(admin(database), schema, { ...(await options.migration()), app: login().user, begin })
     } finally {
       // Dedicated databases are many and seldom visited: no connection waits in one.
@@ -96,19 +97,20 @@ export function createRoomMaker(options: RoomMakerOptions): RoomMaker {
   const prepareRoom = async ({ database, schema, isolation }: Placement, guard?: RoomGuard) => {
     const isNew = isolation === 'database' && (await createDatabase(database))
     await guard?.databaseReady(isNew)
-    if (isolation !== 'shared') await migrate(database, schema, guard?.begin)
+    if (isolation !== 'shared') await migrate(database, schema, true, guard?.begin)
   }
 
   return {
     cluster: cluster.name,
     hosts: cluster.hosts,
     admin,
-    migrate: (database, schema) => migrate(database, schema),
+    // The databases of many tenants are installed with the cluster; nobody else comes to one tenant's.
+    migrate: (database, schema) => migrate(database, schema, isManyTenants(database)),
     async installCluster() {
       await installRoles(admin('postgres'), login())
       if (cluster.hosts.includes('shared')) {
         await createDatabase(SHARED_DATABASE)
-        await migrate(SHARED_DATABASE, APP_SCHEMA)
+        await migrate(SHARED_DATABASE, APP_SCHEMA, true)
       }
       if (cluster.hosts.includes('schema')) await createDatabase(SCHEMAS_DATABASE)
     },

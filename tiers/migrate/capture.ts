@@ -20,14 +20,20 @@ interface KeyedTable {
  */
 export async function captureChanges(tx: AdminSql, room: string, references: readonly string[]): Promise<void> {
   const tables = await tx<KeyedTable[]>`
-    select c.relname as name, tenancy.capture_function(array(
+    with keyed as materialized (
+      select c.relname as name, array(
         select a.attname::text from unnest(i.indkey::int2[]) with ordinality as k(number, place)
         join pg_attribute a on a.attrelid = c.oid and a.attnum = k.number
-        where a.attname <> 'tenant_id' order by k.place)) as fn
-    from pg_class c join pg_index i on i.indrelid = c.oid and i.indisprimary
-    where c.relnamespace = ${room}::regnamespace and c.relkind in ('r', 'p') and not c.relispartition
-      and c.relname <> all (${[...references]})
-    order by 1`
+        where a.attname <> 'tenant_id' order by k.place) as columns
+      from pg_class c join pg_index i on i.indrelid = c.oid and i.indisprimary
+      where c.relnamespace = ${room}::regnamespace and c.relkind in ('r', 'p') and not c.relispartition
+        and c.relname <> all (${[...references]})
+    ), made as materialized (
+      -- In one order for all rooms: of two that are made at the same time one waits for the other, and never both.
+      select columns, tenancy.capture_function(columns) as fn
+      from (select distinct columns from keyed order by columns offset 0) lists
+    )
+    select name, fn from keyed join made using (columns) order by 1`
   const statements = tables.flatMap(({ name, fn }) => {
     const table = `${quoteIdent(room)}.${quoteIdent(name)}`
     return Object.entries(EVENTS).map(

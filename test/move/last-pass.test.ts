@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { MoveContext } from '../../tiers/move/context.ts'
 import { fenceAndRead } from '../../tiers/move/last-pass.ts'
@@ -14,11 +13,23 @@ let system: TestSystem
 beforeAll(async () => {
   system = await startTwoClusters([{ slug: 'acme', tier: 'free', region: 'us' }], {
     migrationsFolder: ODD_MIGRATIONS,
-    moveSettings: { ...QUICK, deadlineMs: 1_000 * BUSY },
+    moveSettings: { ...QUICK, deadlineMs: 1_000 * BUSY, drainMs: 600 * BUSY },
   })
   await fillOdd((await system.openTenants('us')).session('acme'))
 })
 afterAll(() => system?.close())
+
+/** A mover waits for the transactions in acme's room to end: the tenant is about to be fenced. */
+async function fenceWaits(): Promise<void> {
+  const { cluster, database } = (await system.control.tenant('acme')).placement!
+  const admin = system.control.makerOf(cluster).admin(database)
+  await waitUntil('a fence that waits', async () => {
+    const waiting =
+      await admin`select from pg_locks where locktype = 'advisory' and classid = 1229868619 and not granted
+      and database = (select oid from pg_database where datname = current_database())`
+    return waiting.length > 0
+  })
+}
 
 /**
  * Moves the tenant while a transaction of its own is open at the fence: what that has done the last pass brings, and none
@@ -39,7 +50,7 @@ async function moveDuring(
     late = session.transaction(async (tx) => {
       await change(tx)
       isDone.resolve()
-      await sleep(200)
+      await fenceWaits()
     })
     late.catch(isDone.reject)
     await isDone.promise
@@ -99,7 +110,7 @@ async function writeAtFence(word: string): Promise<{ ended: Promise<unknown> }> 
   const late = session.transaction(async (tx) => {
     await runIn(tx)(`insert into "{room}".odd (word) values ('${word}')`)
     isDone.resolve()
-    await sleep(100)
+    await fenceWaits()
   })
   late.catch(isDone.reject)
   await isDone.promise

@@ -271,19 +271,24 @@ describe('health', () => {
   })
 
   test('a gateway that drains is not ready, finishes what is under way, and closes its connections', async () => {
+    const [begun, finish] = [Promise.withResolvers<void>(), Promise.withResolvers<string>()]
     const draining = await startGateway({
       world,
       config: { http: { drainMs: 40_000 } },
       routes: (app) =>
-        app.get('/slow', async (c) => c.text(await new Promise<string>((resolve) => setTimeout(resolve, 200, 'done')))),
+        app.get('/slow', async (c) => {
+          begun.resolve()
+          return c.text(await finish.promise)
+        }),
     })
     const slow = draining.ask('/slow', { apikey: key })
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    await begun.promise
     const startedMs = performance.now()
     const drained = draining.edge.drain()
     expect((await draining.ask('/readyz')).status).toBe(503)
     const kept = await draining.ask('/v1/whoami', { apikey: key, connection: 'keep-alive' })
     expect(kept.headers.connection).toBe('close')
+    finish.resolve('done')
     await drained
     // Not the whole time that it may take: far from it, also on a busy machine.
     expect(performance.now() - startedMs).toBeLessThan(20_000)

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Tenant } from '../../tiers/types.ts'
+import { waitUntil } from '../support/wait.ts'
 import { startGateway, type TestGateway } from './support/gateway.ts'
 import { World } from './support/world.ts'
 
@@ -189,8 +190,9 @@ describe('headers that speak for others', () => {
 
   test('the client address is found from right to left, no further than trusted hops vouch for it', async () => {
     const seen = async (gateway: TestGateway, forwarded: string) => {
+      const before = gateway.logs.length
       await who({ 'x-forwarded-for': forwarded }, '/v1/whoami', gateway)
-      await new Promise((resolve) => setTimeout(resolve, 20))
+      await waitUntil('the line about it', () => gateway.logs.length > before)
       return gateway.logs.at(-1)?.client_ip
     }
     expect(await seen(stranger, '9.9.9.9')).toBe('127.0.0.1')

@@ -6,6 +6,7 @@ import { createSharedUsage } from '../../gateway/edge/shared-usage.ts'
 import { isInnkeeperError } from '../../tiers/errors.ts'
 import type { TenantId } from '../../tiers/types.ts'
 import { startTestRedis, type TestRedis } from '../support/redis.ts'
+import { waitUntil } from '../support/wait.ts'
 import { testConfig } from './support/gateway.ts'
 
 const base = testConfig().tiers.free!.limits
@@ -81,16 +82,21 @@ test('a gateway that was idle is not made to pay for what the others did meanwhi
 
 test('the quota of a day is one for all gateways, and outlives them', async (context) => {
   if (server === null) return context.skip()
-  const limits = { ...base, requestsPerDay: 10 }
+  const limits = { ...base, requestsPerSecond: 1_000, burst: 1_000, requestsPerDay: 200 }
   const tenant = `day-${Date.now()}` as TenantId
   const first = gatewayOver(redis)
-  for (let i = 0; i < 10; i++) expect(tries(first, tenant, limits)).toBe('in')
+  for (let i = 0; i < 200; i++) expect(tries(first, tenant, limits)).toBe('in')
   expect(tries(first, tenant, limits)).toBe('quota_exceeded')
   await first.shared.close()
   const second = gatewayOver(redis)
-  tries(second, tenant, limits)
-  await sleep(100)
-  expect(tries(second, tenant, limits)).toBe('quota_exceeded')
+  let admitted = 0
+  await waitUntil('the second to hear of it', () => {
+    const answer = tries(second, tenant, limits)
+    if (answer === 'in') admitted++
+    return answer === 'quota_exceeded'
+  })
+  // By itself it would have come to an end too, a day's worth later.
+  expect(admitted).toBeLessThan(limits.requestsPerDay)
   await second.shared.close()
 })
 

@@ -3,6 +3,7 @@ import * as schema from '../../config/schema.ts'
 import { openClusters } from '../../tiers/pg/clusters.ts'
 import { createTenants } from '../../tiers/tenants.ts'
 import type { TestSystem } from '../support/system.ts'
+import { waitUntil } from '../support/wait.ts'
 import { expectNothingLeft, openFences } from './support/left.ts'
 import { startTwoClusters, TIER_OF } from './support/two-clusters.ts'
 
@@ -82,12 +83,11 @@ test.each([
 test('a move that is called off half way leaves nothing, and the tenant can be moved after it', async () => {
   const { moves } = system.control
   let reachedChunk = false
-  const runner = moves.run(async (point, { move }) => {
+  const runner = moves.run(async (point, { move, asked }) => {
     if (point !== 'chunk' || reachedChunk) return
     reachedChunk = true
     await moves.abort(move.id)
-    // The heartbeat brings the request.
-    await new Promise((resolve) => setTimeout(resolve, 1_300))
+    await waitUntil('the heartbeat to bring the request', () => asked() !== null)
   })
   const { id } = await moves.start({ tenant: 'acme', tier: 'free', cluster: 'us-2', by: 'test' })
   const { to, tenantId, state, reason } = await moves.reached(id, 'watching')

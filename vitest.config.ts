@@ -7,6 +7,7 @@ export default defineConfig({
     // A file starts real servers; two at a time keep a small machine responsive.
     maxWorkers: 2,
     testTimeout: 60_000,
+    expect: { poll: { timeout: 10_000 } },
     hookTimeout: 120_000,
   },
 })

@@ -6,6 +6,7 @@ export default defineConfig({
     include: ['test/long/**/*.test.ts'],
     maxWorkers: 1,
     testTimeout: 900_000,
+    expect: { poll: { timeout: 10_000 } },
     hookTimeout: 600_000,
   },
 })

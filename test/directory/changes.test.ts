@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { TenantId } from '../../tiers/types.ts'
 import { waitUntil } from '../support/wait.ts'
-import { expectSoon, type OpenDirectory, startControl, type TestControl, VISIBLE_MS } from './support.ts'
+import { expectSoon, type OpenDirectory, startControl, type TestControl } from './support.ts'
 
 let control: TestControl
 let both: OpenDirectory[]
@@ -161,7 +161,7 @@ test('a change is not announced before it is committed, nor ever if it is rolled
   await holds((d) => d.byId(id), { tier: 'free' })
   goOn.resolve()
   expect(await writing).toBe('undone')
-  await new Promise((r) => setTimeout(r, VISIBLE_MS / 2))
+  await new Promise((r) => setTimeout(r, 500))
   await holds((d) => d.byId(id), { tier: 'free' })
 })
 

@@ -7,6 +7,7 @@ import input from '../../config/innkeeper.config.ts'
 import * as schema from '../../config/schema.ts'
 import { type ControlPlane, openControlPlane } from '../../tiers/control/control-plane.ts'
 import { type OpenTenants, openTenants } from '../../tiers/open-tenants.ts'
+import { BUSY } from '../support/busy.ts'
 import { startTestPostgres, type TestPostgres } from '../support/postgres.ts'
 
 /** One region of two clusters, each a server of its own. */
@@ -83,6 +84,6 @@ test('the end of one cluster is none of the other one’s', async () => {
   }
   await servers['us-2'].server.restart()
   for (const slug of there!) {
-    await expect.poll(() => portOf(slug).catch(() => 0), { timeout: 3_000 }).toBe(servers['us-2'].server.port)
+    await expect.poll(() => portOf(slug).catch(() => 0), { timeout: 3_000 * BUSY }).toBe(servers['us-2'].server.port)
   }
 })

@@ -1,5 +1,6 @@
 import { connect } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { BUSY } from '../support/busy.ts'
 import { probeRoutes } from './probe-routes.ts'
 import { send } from './support.ts'
 import { startTwoRegions, type TwoRegions } from './two-regions.ts'
@@ -216,7 +217,9 @@ describe('policies', () => {
       json: { code: 'misdirected_region', region_url: 'http://eu.localhost' },
     })
     const expectSoon = (slug: string, status: number) =>
-      expect.poll(async () => (await us.ask('/probe/headers', { as: slug })).status, { timeout: 2_000 }).toBe(status)
+      expect
+        .poll(async () => (await us.ask('/probe/headers', { as: slug })).status, { timeout: 2_000 * BUSY })
+        .toBe(status)
     await control.setAway('stark', 'forward')
     await expectSoon('stark', 200)
     await control.setAway('stark', 'redirect')
@@ -231,9 +234,9 @@ describe('policies', () => {
     const statusOf = async () => (await us.ask('/probe/headers', { as: 'umbrella' })).status
     expect(await statusOf()).toBe(200)
     await control.setResidency('umbrella', { profile: 'gdpr' })
-    await expect.poll(statusOf, { timeout: 2_000 }).toBe(421)
+    await expect.poll(statusOf, { timeout: 2_000 * BUSY }).toBe(421)
     await control.setResidency('umbrella', { profile: null })
-    await expect.poll(statusOf, { timeout: 2_000 }).toBe(200)
+    await expect.poll(statusOf, { timeout: 2_000 * BUSY }).toBe(200)
   })
 
   test('the region works both ways at once', async () => {

@@ -125,13 +125,16 @@ export function transactions(on: ContractRoom): void {
       },
       { isolationLevel: 'repeatable read' },
     )
+    const haveRead = Promise.withResolvers<void>()
+    let readers = 0
     const both = await Promise.allSettled(
       [1, 2].map((n) =>
         on.tenants.transaction(
           slug,
           async (tx) => {
             const [row] = await tx.select({ n: count() }).from(slots)
-            await sleep(120)
+            if (++readers === 2) haveRead.resolve()
+            await haveRead.promise
             await tx.insert(slots).values({ id: 7_000 + n, place: 7_000 + Number(row!.n) * 10 + n })
           },
           { isolationLevel: 'serializable' },

@@ -1,4 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { ClusterConfig } from '../../config/index.ts'
+import { openControlPlane } from '../../tiers/control/control-plane.ts'
+import { readMigrations } from '../../tiers/migrate/files.ts'
+import { ticketKey } from '../../tiers/room/keys.ts'
+import { createRoomMaker } from '../../tiers/rooms/maker.ts'
 import { TENANCY } from '../../tiers/tenancy/roles.ts'
 import { startTestSystem, type TestSystem } from '../support/system.ts'
 
@@ -29,3 +34,39 @@ test.each(['acme', 'hooli', 'initech'])(
     expect(await sql()`select tenancy.capture_function(array['id'])`).toHaveLength(1)
   },
 )
+
+test('a schema takes its migrations where its cluster takes no more schemas, and was installed before this version', async () => {
+  const { config, control, migrationsFolder } = system
+  const { placement } = await control.tenant('hooli')
+  const sql = control.makerOf(placement!.cluster).admin(placement!.database)
+  await sql.begin(async (tx) => {
+    await tx.unsafe(`set local role ${TENANCY}; drop function tenancy.capture_function(text[])`)
+    await tx`delete from tenancy.versions where name = ${NEWEST}`
+  })
+  const { key, clusters } = config.regions.get('us')!.secrets!
+  const cluster: ClusterConfig = { ...clusters.get(placement!.cluster)!, hosts: ['shared', 'database'] }
+  const files = await readMigrations(migrationsFolder)
+  const more = {
+    name: '9999_more.sql',
+    text: 'create table "{room}".more (tenant_id uuid primary key)',
+    checksum: 'more',
+  }
+  const migration = async () => ({ files: [...files, more], references: [] })
+  const maker = createRoomMaker({ cluster, keys: [ticketKey(key, cluster.name)], migration })
+  try {
+    await maker.installCluster()
+    expect(await maker.migrate(placement!.database, placement!.schema)).toEqual([more.name])
+  } finally {
+    await maker.close()
+  }
+})
+
+test('processes that start at the same time bring the databases to this version in turns', async () => {
+  const { config, migrationsFolder } = system
+  const planes = [1, 2, 3].map(() => openControlPlane({ config, migrationsFolder }))
+  try {
+    for (let i = 0; i < 5; i++) await Promise.all(planes.map((plane) => plane.install()))
+  } finally {
+    await Promise.all(planes.map((plane) => plane.close()))
+  }
+})

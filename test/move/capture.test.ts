@@ -108,8 +108,8 @@ test('a change that leaves the key alone is noted once, of each row', async () =
   expect((await notes()).sort()).toEqual(['only_key {"name": "one"}', 'only_key {"name": "two"}'])
 })
 
-test('a key whose columns have names that look like SQL is noted, also after its table was altered', async () => {
-  const names = [`it's "so"`, '%s', '$body$', `'); drop table tenancy.notes; --`]
+test('a key whose columns have names that look like SQL, or are our own, is noted, also after its table was altered', async () => {
+  const names = [`it's "so"`, '%s', '$body$', `'); drop table tenancy.notes; --`, 'r', 'captured', 'tg_table_name']
   const columns = names.map(quoteIdent)
   await sql().begin(async (tx) => {
     await tx.unsafe(`set local role ${OWNER}`)
@@ -123,13 +123,27 @@ test('a key whose columns have names that look like SQL is noted, also after its
       (n) => n.key,
     )
   await sql().begin(async (tx) => {
-    await tx.unsafe(`insert into app.names (tenant_id, ${columns}) values ($1, 1, 1, 1, 1)`, [acme])
+    await tx.unsafe(`insert into app.names (tenant_id, ${columns}) values ($1, ${names.map(() => 1)})`, [acme])
     await tx.unsafe(`update app.names set more = 'some'`)
     await tx.unsafe(`alter table app.names drop column gone, add column came int default 2`)
     await tx.unsafe(`update app.names set more = 'more'`)
   })
   expect(await noted()).toEqual([one, one, one])
   await sql().unsafe(`drop table app.names`)
+})
+
+test('a column that is called as what is captured, or as what a trigger is told, keeps nobody from writing', async () => {
+  await sql().begin(async (tx) => {
+    await tx.unsafe(`set local role ${OWNER}`)
+    await tx.unsafe(`create table app.payments (tenant_id uuid not null, id int, captured boolean, tg_table_name text,
+      primary key (tenant_id, id))`)
+    await captureChanges(tx as unknown as AdminSql, 'app', [])
+  })
+  await sql()`insert into app.payments values (${acme}, 1, false, ''), (gen_random_uuid(), 1, false, '')`
+  await sql()`update app.payments set captured = true`
+  await sql()`delete from app.payments`
+  expect(await notes()).toEqual(Array(3).fill('payments {"id": 1}'))
+  await sql().unsafe(`drop table app.payments`)
 })
 
 test('rooms that are made at the same time share the function for their keys', async () => {

@@ -86,6 +86,25 @@ describe('refused by name before anything is copied:', () => {
       },
     ))
 
+  test('a key whose text depends on the session that changes the row, also where its type is the application’s own', () =>
+    with_(
+      `create domain app.score as float8; create domain app.high as app.score; create type app.days as range (subtype = date);
+       create domain app.code as varchar(5); create type app.mood as enum ('calm');
+       create table app.plain (tenant_id uuid not null, id float8, primary key (tenant_id, id));
+       create table app.domains (tenant_id uuid not null, id app.high, primary key (tenant_id, id));
+       create table app.ranges (tenant_id uuid not null, id app.days, primary key (tenant_id, id));
+       create table app.exact (tenant_id uuid not null, a app.code, b app.mood, c numeric(5, 2), d char(3), e timestamptz(3),
+         primary key (tenant_id, a, b, c, d, e))`,
+      `drop table app.plain, app.domains, app.ranges, app.exact; drop type app.mood, app.days; drop domain app.code, app.high, app.score`,
+      async () => {
+        const text = await stops()
+        expect(text).toContain('plain.id: a key of type double precision cannot be noted exactly')
+        expect(text).toContain('domains.id: a key of type app.high cannot be noted exactly')
+        expect(text).toContain('ranges.id: a key of type app.days cannot be noted exactly')
+        expect(text).not.toContain('exact.')
+      },
+    ))
+
   test('ids ahead of their sequence, which others’ draws in the pool would collide with, and a sequence that is half used', async () => {
     const session = (await system.openTenants('us')).session('hooli')
     const run = (text: string) => session.execute({ text, params: [] })

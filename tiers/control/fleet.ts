@@ -49,9 +49,9 @@ const PAGE = 500
 const AT_ONCE = 4
 
 /**
- * Applies outstanding migrations to every room of every cluster. Rooms that are up to date cost one look-up each; each
- * room keeps its own record, so a run that was killed goes on where it stopped, and a room that fails does not stop the
- * others: it is reported.
+ * Applies outstanding migrations to every room of every cluster. Rooms that are up to date cost one look-up each, and those
+ * with a database of their own the installation of ours; each room keeps its own record, so a run that was killed goes on
+ * where it stopped, and a room that fails does not stop the others: it is reported.
  */
 export async function migrateFleet(
   deps: FleetDeps,

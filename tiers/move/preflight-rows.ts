@@ -14,10 +14,29 @@ import type { Side } from './side.ts'
 const KEY_TYPES =
   /^(smallint|integer|bigint|text|character varying.*|character\(.*|uuid|boolean|date|timestamp.*|numeric.*|bytea|oid)$/
 
+/** What a type is made of, where it is a domain. */
+const BASE_TYPES = `
+  with recursive bases as (
+    select name, name::regtype::oid as type, null::int as modifier from unnest($1::text[]) name
+    union all
+    select b.name, t.typbasetype, t.typtypmod from bases b join pg_type t on t.oid = b.type and t.typtype = 'd'
+  )
+  select b.name, case when b.modifier is null then b.name else format_type(b.type, b.modifier) end as base, t.typtype as kind
+  from bases b join pg_type t on t.oid = b.type and t.typtype <> 'd'`
+
+/** Of the application's own types: ranges are written as the session of whoever changes a row likes its dates. */
+function isExact({ base, kind }: { base: string; kind: string }): boolean {
+  return base.includes('.') && kind !== 'r' && kind !== 'm'
+}
+
 export async function tableFaults(client: MoverClient, room: string, tables: readonly RoomTable[]): Promise<Refusal[]> {
   const faults: Refusal[] = []
+  const types = await client.query<{ name: string; base: string; kind: string }>(BASE_TYPES, [
+    [...new Set(tables.flatMap((t) => t.key.map((c) => c.type)))],
+  ])
+  const survives = new Set(types.filter((t) => KEY_TYPES.test(t.base) || isExact(t)).map((t) => t.name))
   for (const table of tables) {
-    const odd = table.key.find((c) => !KEY_TYPES.test(c.type) && !c.type.includes('.'))
+    const odd = table.key.find((c) => !survives.has(c.type))
     if (odd !== undefined) {
       faults.push({
         object: `${table.name}.${odd.name}`,

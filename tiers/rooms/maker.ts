@@ -23,7 +23,7 @@ export interface RoomMaker {
   prepareRoom(placement: Placement, guard?: RoomGuard): Promise<void>
   /** Removes the room and all rows of the tenant in it. Idempotent. */
   removeRoom(tenant: TenantId, placement: Placement): Promise<void>
-  /** Applies outstanding migrations to one room, after ours to a database of its own. @returns the names of the files applied */
+  /** Applies outstanding migrations to one room, after ours where the cluster's do not reach. @returns the names of the files applied */
   migrate(database: string, schema: string): Promise<string[]>
   /** The highest epoch that a database has heard of; null where there is no such database, or it was not installed yet. */
   epochMark(database: string): Promise<number | null>
@@ -104,8 +104,7 @@ export function createRoomMaker(options: RoomMakerOptions): RoomMaker {
     cluster: cluster.name,
     hosts: cluster.hosts,
     admin,
-    // The databases of many tenants are installed with the cluster; nobody else comes to one tenant's.
-    migrate: (database, schema) => migrate(database, schema, isManyTenants(database)),
+    migrate: (database, schema) => migrate(database, schema, isInstalledWith(cluster, database)),
     async installCluster() {
       await installRoles(admin('postgres'), login())
       if (cluster.hosts.includes('shared')) {
@@ -158,6 +157,14 @@ export function createRoomMaker(options: RoomMakerOptions): RoomMaker {
 
 /** PostgreSQL's codes for a database, a schema and a table that are not there. */
 const NOT_THERE = new Set(['3D000', '3F000', '42P01'])
+
+/** Nobody else comes to one tenant's database, nor to one whose rooms are all that is left of a model the cluster hosted. */
+function isInstalledWith({ hosts }: ClusterConfig, database: string): boolean {
+  return (
+    (hosts.includes('shared') && database === SHARED_DATABASE) ||
+    (hosts.includes('schema') && database === SCHEMAS_DATABASE)
+  )
+}
 
 function isManyTenants(database: string): boolean {
   return database === SHARED_DATABASE || database === SCHEMAS_DATABASE

@@ -1,6 +1,6 @@
 import type { AdminSql } from '../pg/admin.ts'
 import { quoteIdent } from '../quote.ts'
-import { TENANCY } from './roles.ts'
+import { INSTALL_LOCK, TENANCY } from './roles.ts'
 
 /**
  * What PostgreSQL gives everyone and tenants must not have, because they share a database role: each other's statements
@@ -53,6 +53,8 @@ export async function harden(sql: AdminSql, app: string): Promise<void> {
   const [me] = await sql<{ rolsuper: boolean }[]>`select rolsuper from pg_roles where rolname = current_user`
   if (!me?.rolsuper) return
   await sql.begin(async (tx) => {
+    // PostgreSQL refuses whoever comes second to a right that is just being changed.
+    await tx`select pg_advisory_xact_lock(${INSTALL_LOCK})`
     const functions = await tx<{ signature: string; name: string }[]>`
       select p.oid::regprocedure::text as signature, p.proname as name from pg_proc p
       where p.pronamespace = 'pg_catalog'::regnamespace and p.prokind = 'f' and p.proname like any (${[...FUNCTIONS]})`

@@ -86,6 +86,18 @@ describe('refused by name before anything is copied:', () => {
       },
     ))
 
+  test('tables that inherit: a row would be there twice', () =>
+    with_(
+      `create table app.above (tenant_id uuid not null, id int, primary key (tenant_id, id));
+       create table app.below (primary key (tenant_id, id)) inherits (app.above)`,
+      'drop table app.below, app.above',
+      async () => {
+        const text = await stops()
+        expect(text).toContain('above: inherits, or is inherited from')
+        expect(text).toContain('below: inherits, or is inherited from')
+      },
+    ))
+
   test('a key whose text depends on the session that changes the row, also where its type is the application’s own', () =>
     with_(
       `create domain app.score as float8; create domain app.high as app.score; create type app.days as range (subtype = date);

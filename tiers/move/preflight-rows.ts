@@ -45,18 +45,31 @@ export async function tableFaults(client: MoverClient, room: string, tables: rea
       })
     }
   }
-  const found = await client.query<{ name: string; kind: string; captured: boolean; keyed: boolean }>(
+  const found = await client.query<{
+    name: string
+    kind: string
+    captured: boolean
+    keyed: boolean
+    inherited: boolean
+  }>(
     `select c.relname as name, c.relkind as kind,
        (select count(*) = 3 from pg_trigger t where t.tgrelid = c.oid and t.tgname like 'innkeeper\\_capture\\_%' and t.tgenabled = 'A') as captured,
-       exists (select from pg_index i where i.indrelid = c.oid and i.indisprimary) as keyed
+       exists (select from pg_index i where i.indrelid = c.oid and i.indisprimary) as keyed,
+       exists (select from pg_inherits h where c.oid in (h.inhparent, h.inhrelid)) as inherited
      from pg_class c where c.relnamespace = (select oid from pg_namespace where nspname = $1) and c.relkind in ('r', 'p')
        and not c.relispartition and c.relname = any ($2) order by 1`,
     [room, tables.map((t) => t.name)],
   )
-  for (const { name, kind, captured, keyed } of found) {
+  for (const { name, kind, captured, keyed, inherited } of found) {
     if (kind === 'p') {
       faults.push({ object: name, fault: 'is partitioned', fix: 'Partitioned tables cannot be moved yet.' })
-    } else if (keyed && !captured) {
+      continue
+    }
+    if (inherited) {
+      // A row would be copied with the table that it is in and with the one above, and a change through that noted there only.
+      faults.push({ object: name, fault: 'inherits, or is inherited from', fix: 'Give each table columns of its own.' })
+    }
+    if (keyed && !captured) {
       faults.push({
         object: name,
         fault: 'has no capture triggers',

@@ -11,6 +11,7 @@ const INVARIANTS = {
   drained_before_open: 9,
   no_stale_refill: 10,
   served_at_end: 11,
+  nothing_left: 12,
   home_open: 13,
 } as const
 
@@ -57,6 +58,8 @@ const WEAKENINGS: readonly [weakening: string, invariant: keyof typeof INVARIANT
   ['ABORT_WITHOUT_CAS', 'home_only', TAKEOVER],
   ['EPOCH_REUSED', 'nothing_lost', SMALL],
   ['OPEN_BEFORE_DRAIN', 'drained_before_open', SMALL],
+  // What a source did not forget beside the flip is not looked for when the tenant is back.
+  ['NOTES_LEFT_AT_HOME', 'nothing_left', SMALL],
   // The notes of the way back are switched on when the tenant writes there already.
   ['CAPTURE_AFTER_OPEN', 'equal_after_pass', SMALL],
   // Notes are switched on while somebody is inside.

@@ -407,6 +407,9 @@ again:
     fi
   :: st == clearing ->
     announce(A); announce(B);
+#ifndef NOTES_LEFT_AT_HOME
+    drop_all_notes(A);
+#endif
     clear_room(B);
     forget(B); forget(A);
     transition(rolled_back)
@@ -491,12 +494,11 @@ cut_over:
 #ifndef DRAIN_BEFORE_FENCE
   snapshot();
 #endif
+#ifdef NOTES_DELETED_FIRST
   apply_pass();
-  atomic { /* what changed since the verification is hashed again */
-    join(src); join(1 - src);
-    ALWAYS(equal_after_pass, ((rows[A] ^ rows[B]) & dirty_keys) == 0);
-    if :: ((rows[A] ^ rows[B]) & dirty_keys) != 0 -> goto give_up :: else fi
-  }
+#else
+  if :: N != 0 -> put() :: else fi;
+#endif
   if
   :: goto postponed
   :: atomic { lates < LATES -> leave_running(LATE_OPEN, 1 - src, e) }
@@ -507,9 +509,18 @@ cut_over:
   :: atomic { true -> open_target() }
 #endif
   fi;
+  atomic { /* what changed since the verification was hashed again, in the message that opened the room: looked at here only */
+    ALWAYS(equal_after_pass, !(JOINED(A)) || !(JOINED(B)) || ((rows[A] ^ rows[B]) & dirty_keys) == 0);
+    if :: JOINED(A) && JOINED(B) && ((rows[A] ^ rows[B]) & dirty_keys) != 0 -> goto give_up :: else fi
+  }
   if
   :: goto postponed /* the deadline: no flip was sent */
   :: atomic { flip_out[me] = SENT; flip_gen[me] = gen[me]; flip_epoch[me] = e }
+  fi;
+  /* Beside the flip; or never, which keeps nobody from it. */
+  if
+  :: atomic { N != 0 && JOINED(src) -> drop_notes(); N = 0; S = 0 }
+  :: atomic { N = 0; S = 0 }
   fi;
 
 flipping:
@@ -538,7 +549,7 @@ flipping:
   fi;
 
 postponed:
-  e = 0; dirty = 0;
+  e = 0; dirty = 0; N = 0; S = 0;
   if
   :: attempts < ATTEMPTS ->
     if :: src == A -> transition(catching_up) :: else -> transition(rolling_back) fi
@@ -555,7 +566,7 @@ give_up:
   goto again;
 
 postponed_in_doubt:
-  e = 0; dirty = 0;
+  e = 0; dirty = 0; N = 0; S = 0;
   if
   :: attempts < ATTEMPTS ->
     if :: src == A -> transition(catching_up) :: else -> transition(rolling_back) fi

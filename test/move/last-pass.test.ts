@@ -251,36 +251,45 @@ test('a room that was opened behind a row that differs is never flipped to, and 
   }
 })
 
-test('a source that cannot forget what was brought keeps nobody from the new room, and is left with nothing', async () => {
-  const { moves } = system.control
-  const run = runIn((await system.openTenants('us')).session('acme'))
-  let ended: Promise<unknown> | null = null
-  let left = 0
-  const runner = moves.run(async (point, ctx) => {
-    const { client, placement, tenant } = ctx.source
-    const admin = system.control.makerOf(placement.cluster).admin(placement.database)
-    if (point === 'before_fence') ended ??= (await writeAtFence('to be forgotten')).ended
-    if (point === 'opened') {
-      const { processID } = (await client()).raw as unknown as { processID: number }
-      await admin`select pg_terminate_backend(${processID})`
-      await waitUntil(
-        'its end',
-        async () => (await admin`select from pg_stat_activity where pid = ${processID}`).length === 0,
-      )
+test.each([
+  ['rollback', 'rolled_back'],
+  ['complete', 'completed'],
+] as const)(
+  'a source that cannot forget what was brought keeps nobody from the new room, and is left with nothing: %s',
+  async (decision, end) => {
+    const { moves } = system.control
+    const run = runIn((await system.openTenants('us')).session('acme'))
+    const word = `to be forgotten, then ${decision}`
+    let ended: Promise<unknown> | null = null
+    let left = 0
+    const runner = moves.run(async (point, ctx) => {
+      if (ctx.move.state !== 'cutting_over') return
+      const { client, placement, tenant } = ctx.source
+      const admin = system.control.makerOf(placement.cluster).admin(placement.database)
+      if (point === 'before_fence') ended ??= (await writeAtFence(word)).ended
+      if (point === 'opened') {
+        const { processID } = (await client()).raw as unknown as { processID: number }
+        await admin`select pg_terminate_backend(${processID})`
+        await waitUntil(
+          'its end',
+          async () => (await admin`select from pg_stat_activity where pid = ${processID}`).length === 0,
+        )
+      }
+      if (point === 'flipped') left = (await admin`select from tenancy.notes where tenant_id = ${tenant}`).length
+    })
+    try {
+      const { id } = await moves.start({ tenant: 'acme', tier: TIER_OF.schema, cluster: 'us-1', by: 'test' })
+      expect(await moves.reached(id, 'watching')).toMatchObject({ state: 'watching', attempts: 1 })
+      await ended
+      expect(left).toBeGreaterThan(0)
+      expect(await run(`select word from "{room}".odd where word = '${word}'`)).toHaveLength(1)
+      await moves[decision](id)
+      // Which says that nothing was found when it was looked for, at home neither.
+      await waitUntil('its end', async () => (await moves.get(id)).state === end)
+      expect(await moves.certificate(id)).toBeDefined()
+      expect(await run(`select word from "{room}".odd where word = '${word}'`)).toHaveLength(1)
+    } finally {
+      await runner.close()
     }
-    if (point === 'flipped') left = (await admin`select from tenancy.notes where tenant_id = ${tenant}`).length
-  })
-  try {
-    const { id } = await moves.start({ tenant: 'acme', tier: TIER_OF.schema, cluster: 'us-1', by: 'test' })
-    expect(await moves.reached(id, 'watching')).toMatchObject({ state: 'watching', attempts: 1 })
-    await ended
-    expect(left).toBeGreaterThan(0)
-    expect(await run(`select word from "{room}".odd where word = 'to be forgotten'`)).toHaveLength(1)
-    await moves.complete(id)
-    // Which says that nothing was found when it was looked for.
-    expect(await moves.reached(id, 'completed')).toMatchObject({ state: 'completed' })
-    expect(await moves.certificate(id)).toBeDefined()
-  } finally {
-    await runner.close()
-  }
-})
+  },
+)

@@ -71,3 +71,12 @@ test('it says for whom somebody waits, and no longer when they were let in', asy
   await turn()
   expect(parking.awaited()).toEqual([GLOBEX])
 })
+
+test('where very many tenants are waited for it names none of them: each word of a change would be as many questions', async () => {
+  const { parking, wait } = lot()
+  wait(ACME, 'the first')
+  for (let n = 0; n < 100; n++) wait(`tenant-${n}` as TenantId, 'one of many')
+  expect(parking.awaited()).toEqual([])
+  for (let n = 0; n < 100; n++) parking.open(`tenant-${n}` as TenantId)
+  expect(parking.awaited()).toEqual([ACME])
+})

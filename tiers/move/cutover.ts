@@ -103,7 +103,7 @@ export async function cutOver(ctx: MoveContext, { flow, home, capture, end }: Cu
     // Whatever it was, the source can serve on; an error that stays ends the move after so many attempts.
     return { ...postponed(`the cut-over failed: ${(error as Error).message}`), inDoubt: true }
   }
-  // What was brought is there, whatever becomes of the flip. A source that does not hear of it is emptied in the end.
+  // What was brought is there, whatever becomes of the flip. A source that does not hear of it is emptied in the end, or home again.
   const forgotten = forget(last)
   await flip(ctx, lease, { ...change, pauseMs: elapsed() }).finally(() => forgotten)
   await ctx.hook('flipped')

@@ -28,6 +28,8 @@ export async function clear(ctx: MoveContext): Promise<Outcome> {
   const { from, to } = ctx.move
   await knowAgain(ctx)
   if (!(await settle(ctx.source))) return again(ctx)
+  // It may have left without forgetting what had been brought. Nothing is noted there now.
+  await forgetNotes(ctx.source)
   return empty(ctx, 'rolled_back', {
     room: ctx.target,
     home: ctx.source,
@@ -113,8 +115,12 @@ async function stopCapture(ctx: MoveContext, side: Side): Promise<boolean> {
     if (error instanceof Undrained) return false
     throw error
   }
-  await inBooks(side, `delete from tenancy.notes where tenant_id = '${side.tenant}'`)
+  await forgetNotes(side)
   return true
+}
+
+function forgetNotes(side: Side): Promise<void> {
+  return inBooks(side, `delete from tenancy.notes where tenant_id = '${side.tenant}'`)
 }
 
 function again(ctx: MoveContext): Outcome {

@@ -14,6 +14,8 @@ const TICK_MS = 2
 /** Before somebody looks again whether the room is open. */
 const SCOUT_MS = 5
 const PAUSE_MAX_MS = 100
+/** More than that are not under way to new homes at a time: their servers are in trouble, and the directory is to have its rest. */
+const AWAITED_MAX = 32
 
 /**
  * Where the requests of a tenant wait together while its room is shut. One of them looks again every now and then, the
@@ -61,9 +63,9 @@ export class Parking {
     })
   }
 
-  /** For whom somebody waits. */
+  /** For whom somebody waits; nobody where there are too many for one to ask about all of them at each word of a change. */
   awaited(): readonly TenantId[] {
-    return [...this.#lots.keys()]
+    return this.#lots.size > AWAITED_MAX ? [] : [...this.#lots.keys()]
   }
 
   /** Something of the tenant has changed: whoever waits for it looks now, and not at the next tick. */

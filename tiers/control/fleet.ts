@@ -88,26 +88,28 @@ export async function migrateFleet(
   return { rooms: rooms.length, migrated, failures }
 }
 
+/** A cluster that takes no more tenants into its pool may still have some there. */
 async function allRooms({ makers, store }: FleetDeps): Promise<Room[]> {
   const rooms: Room[] = []
-  for (const maker of makers.values()) {
-    if (maker.hosts.includes('shared'))
-      rooms.push({ cluster: maker.cluster, database: SHARED_DATABASE, schema: APP_SCHEMA })
-  }
+  const pools = new Set([...makers.values()].filter((m) => m.hosts.includes('shared')).map((m) => m.cluster))
   let after: string | undefined
   for (;;) {
     const page = await store.list({ limit: PAGE, after })
     for (const { placement, status, slug } of page) {
-      if (placement === null || placement.isolation === 'shared' || status === 'provisioning') continue
+      if (placement === null || status === 'provisioning') continue
       if (!makers.has(placement.cluster)) {
         throw new InnkeeperError(
           'invalid_config',
           `Tenant ${slug} lives on cluster ${placement.cluster}, which is not configured`,
         )
       }
-      rooms.push({ cluster: placement.cluster, database: placement.database, schema: placement.schema })
+      const { cluster, database, schema, isolation } = placement
+      if (isolation === 'shared') pools.add(cluster)
+      else rooms.push({ cluster, database, schema })
     }
-    if (page.length < PAGE) return rooms
+    if (page.length < PAGE) {
+      return [...[...pools].map((cluster) => ({ cluster, database: SHARED_DATABASE, schema: APP_SCHEMA })), ...rooms]
+    }
     after = page.at(-1)!.slug
   }
 }

@@ -167,10 +167,11 @@ function notedQuery(source: Side): string {
 
 function rowsQuery(source: Side, table: RoomTable): string {
   const columns = table.columns.filter((c) => !c.generated).map((c) => `t.${quoteIdent(c.name)}`)
-  return `select fits, ${rowHashes('h').join(" || ':' || ")}, ${columns.map((c) => `case when fits then ${c} end`).join(', ')}
+  // All qualified: a table may have columns of these names.
+  return `select size.fits, ${rowHashes('texted.h').join(" || ':' || ")}, ${columns.map((c) => `case when size.fits then ${c} end`).join(', ')}
     from ${noted(source)} n cross join lateral ${rowOf(source, table, 'n.key')} t
     cross join lateral (select ${rowText(table)} as h offset 0) texted
-    cross join lateral (select octet_length(h) <= ${ROW_BYTES_MAX} as fits) size
+    cross join lateral (select octet_length(texted.h) <= ${ROW_BYTES_MAX} as fits) size
     where n.table_name = ${quoteLiteral(table.name)}`
 }
 

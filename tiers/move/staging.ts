@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { quoteIdent } from '../quote.ts'
 import { MOVER, OWNER } from '../tenancy/roles.ts'
 import type { RoomTable } from './catalogue.ts'
@@ -15,8 +16,14 @@ export const KEYS = 'pg_temp.innkeeper_keys'
 /** The keys that were applied since the last whole verification. */
 export const DIRTY = 'pg_temp.innkeeper_dirty'
 
+/** Of any name in PostgreSQL. */
+const NAME_BYTES_MAX = 63
+
 export function stageOf(table: RoomTable): string {
-  return `pg_temp.${quoteIdent(`stage_${table.name}`.slice(0, 63))}`
+  const name = `stage_${table.name}`
+  if (Buffer.byteLength(name) <= NAME_BYTES_MAX) return `pg_temp.${quoteIdent(name)}`
+  // Cut off it could be another table's as well.
+  return `pg_temp.stage_${createHash('sha256').update(table.name).digest('hex').slice(0, 32)}`
 }
 
 /** Makes what is missing of a connection's temporary tables, outside the transactions that fill them. */

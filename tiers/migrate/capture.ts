@@ -24,7 +24,7 @@ export async function captureChanges(tx: AdminSql, room: string, references: rea
       select c.relname as name, array(
         select a.attname::text from unnest(i.indkey::int2[]) with ordinality as k(number, place)
         join pg_attribute a on a.attrelid = c.oid and a.attnum = k.number
-        where a.attname <> 'tenant_id' order by k.place) as columns
+        where a.attname <> 'tenant_id' and k.place <= i.indnkeyatts order by k.place) as columns
       from pg_class c join pg_index i on i.indrelid = c.oid and i.indisprimary
       where c.relnamespace = ${room}::regnamespace and c.relkind in ('r', 'p') and not c.relispartition
         and c.relname <> all (${[...references]})

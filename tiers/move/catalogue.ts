@@ -14,7 +14,7 @@ export interface Column {
 export interface RoomTable {
   readonly name: string
   readonly columns: readonly Column[]
-  /** Of the primary key, without `tenant_id`. */
+  /** Of the primary key, without `tenant_id` and without what it only includes, which may be null. */
   readonly key: readonly Column[]
   /** By the planner's estimate, of all tenants in the table. */
   readonly rowBytes: number
@@ -45,7 +45,7 @@ export async function tablesOf(client: MoverClient, room: string): Promise<RoomT
        (select array_agg(a.attname::text order by k.place) from pg_index i
         cross join unnest(i.indkey::int2[]) with ordinality k(number, place)
         join pg_attribute a on a.attrelid = c.oid and a.attnum = k.number
-        where i.indrelid = c.oid and i.indisprimary and a.attname <> 'tenant_id') as key,
+        where i.indrelid = c.oid and i.indisprimary and k.place <= i.indnkeyatts and a.attname <> 'tenant_id') as key,
        case when c.reltuples > 0 then pg_table_size(c.oid) / c.reltuples else 200 end::float8 as row_bytes
      from pg_class c
      where c.relnamespace = $1::text::regnamespace and c.relkind in ('r', 'p') and not c.relispartition

@@ -117,6 +117,75 @@ describe('refused by name before anything is copied:', () => {
       },
     ))
 
+  test('a key that is an array or a composite, or takes different texts for the same', () =>
+    with_(
+      `create type app.pair as (a int, b text); create type app.mood as enum ('calm');
+       create collation app.loose (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+       create table app.pairs (tenant_id uuid not null, id app.pair, primary key (tenant_id, id));
+       create table app.arrays (tenant_id uuid not null, a app.mood[], b numeric(3)[], primary key (tenant_id, b, a));
+       create table app.loosely (tenant_id uuid not null, id text collate app.loose, primary key (tenant_id, id));
+       create table app.covers (tenant_id uuid not null, id int, f float8, primary key (tenant_id, id) include (f))`,
+      'drop table app.pairs, app.arrays, app.loosely, app.covers; drop collation app.loose; drop type app.mood, app.pair',
+      async () => {
+        const text = await stops()
+        expect(text).toContain('pairs.id: a key of type app.pair cannot be noted exactly')
+        expect(text).toMatch(/arrays.b: a key of type numeric\(3,0\)\[] cannot be noted exactly/)
+        expect(text).toContain('loosely.id: a key under loose cannot be noted exactly')
+        expect(text).not.toContain('covers.')
+      },
+    ))
+
+  test('rows that are older than a rule which nobody held against them', async () => {
+    const { id } = await system.control.tenant('acme')
+    const rows = async () => {
+      const text = await stops()
+      expect(text).toContain('rules.positive: is NOT VALID, and rows of the tenant break it')
+      expect(text).toContain('rules.named: is NOT VALID, and rows of the tenant break it')
+      expect(text).not.toContain('rules.even')
+      expect(text).toContain('rules.s: is of a domain whose constraint small is NOT VALID')
+    }
+    await with_(
+      `create domain app.few as int;
+       create table app.rules (tenant_id uuid not null, id int, n int, name text, s app.few[], primary key (tenant_id, id));
+       grant select on app.rules to innkeeper_mover;
+       insert into app.rules values ('${id}', 1, -2, null);
+       alter table app.rules add constraint positive check (n > 0) not valid, add constraint even check (n % 2 = 0) not valid,
+         add constraint named not null name not valid;
+       alter domain app.few add constraint small check (value < 9) not valid`,
+      'drop table app.rules; drop domain app.few',
+      rows,
+    )
+  })
+
+  test('ids that do not only rise, and a type that cannot be copied', () =>
+    with_(
+      `create table app.falls (tenant_id uuid not null, id int generated always as identity (increment -1), primary key (tenant_id, id));
+       create table app.turns (tenant_id uuid not null, id int generated always as identity (maxvalue 9 cycle), a aclitem[], primary key (tenant_id, id))`,
+      'drop table app.falls, app.turns',
+      async () => {
+        const text = await stops()
+        expect(text).toContain('falls_id_seq: counts down')
+        expect(text).toContain('turns_id_seq: counts in a cycle')
+        expect(text).toContain('turns.a: is of type aclitem[], which has no binary form')
+      },
+    ))
+
+  test('a deferrable key, on the way into the pool, or where a view leans on the table', () =>
+    with_(
+      'create table app.places (tenant_id uuid not null, id int, n int, primary key (tenant_id, id), constraint place unique (tenant_id, n) deferrable)',
+      'drop table app.places',
+      async () => {
+        expect(await stops('acme', 'free', 'us-2')).toContain('places.place: is a deferrable key')
+        const refusals = (await plan('acme', 'pro', 'us-2')).refusals.map((r) => r.fault)
+        expect(refusals.some((fault) => fault.includes('deferrable'))).toBe(false)
+        const make =
+          'create view app.each with (security_invoker = true) as select id, n from app.places group by tenant_id, id'
+        await with_(make, 'drop view app.each', async () => {
+          expect(await stops()).toContain('places.place: is a deferrable key, and a view leans on')
+        })
+      },
+    ))
+
   test('ids ahead of their sequence, which others’ draws in the pool would collide with, and a sequence that is half used', async () => {
     const session = (await system.openTenants('us')).session('hooli')
     const run = (text: string) => session.execute({ text, params: [] })

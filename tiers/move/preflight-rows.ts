@@ -24,17 +24,32 @@ const BASE_TYPES = `
   select b.name, case when b.modifier is null then b.name else format_type(b.type, b.modifier) end as base, t.typtype as kind
   from bases b join pg_type t on t.oid = b.type and t.typtype <> 'd'`
 
-/** Of the application's own types: ranges are written as the session of whoever changes a row likes its dates. */
+/**
+ * Of the application's own types: ranges are written as the session of whoever changes a row likes its dates, arrays and
+ * composite types as JSON, which they do not read, and of two texts of a citext only one is the row's.
+ */
 function isExact({ base, kind }: { base: string; kind: string }): boolean {
-  return base.includes('.') && kind !== 'r' && kind !== 'm'
+  return base.includes('.') && !/\.citext$/.test(base) && !['r', 'm', 'c'].includes(kind)
 }
+
+/** A row whose key went from one spelling to another would be noted as two that both name it. */
+const LOOSE_KEYS = `
+  select c.relname || '.' || a.attname as object, l.collname as collation
+  from pg_class c join pg_index i on i.indrelid = c.oid and i.indisprimary
+  cross join unnest(i.indkey::int2[]) with ordinality k(number, place)
+  join pg_attribute a on a.attrelid = c.oid and a.attnum = k.number
+  join pg_collation l on l.oid = a.attcollation and not l.collisdeterministic
+  where c.relnamespace = (select oid from pg_namespace where nspname = $1) and c.relname = any ($2) and k.place <= i.indnkeyatts
+  order by 1`
 
 export async function tableFaults(client: MoverClient, room: string, tables: readonly RoomTable[]): Promise<Refusal[]> {
   const faults: Refusal[] = []
   const types = await client.query<{ name: string; base: string; kind: string }>(BASE_TYPES, [
     [...new Set(tables.flatMap((t) => t.key.map((c) => c.type)))],
   ])
-  const survives = new Set(types.filter((t) => KEY_TYPES.test(t.base) || isExact(t)).map((t) => t.name))
+  const survives = new Set(
+    types.filter((t) => !t.base.endsWith('[]') && (KEY_TYPES.test(t.base) || isExact(t))).map((t) => t.name),
+  )
   for (const table of tables) {
     const odd = table.key.find((c) => !survives.has(c.type))
     if (odd !== undefined) {
@@ -44,6 +59,14 @@ export async function tableFaults(client: MoverClient, room: string, tables: rea
         fix: 'Use a key of integers, text, uuid, dates or numeric.',
       })
     }
+  }
+  const loose = await client.query<{ object: string; collation: string }>(LOOSE_KEYS, [room, tables.map((t) => t.name)])
+  for (const { object, collation } of loose) {
+    faults.push({
+      object,
+      fault: `a key under ${collation} cannot be noted exactly: it takes different texts for the same`,
+      fix: 'Give the key a deterministic collation.',
+    })
   }
   const found = await client.query<{
     name: string

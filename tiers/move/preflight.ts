@@ -11,6 +11,7 @@ import { tablesOf } from './catalogue.ts'
 import type { Refusal } from './plan.ts'
 import { poolFaults } from './preflight-pool.ts'
 import { idFaults, leftoverFaults, migrationFaults, shapeFaults, tableFaults } from './preflight-rows.ts'
+import { binaryFaults, countingFaults, deferrableFaults, unprovenFaults } from './preflight-schema.ts'
 import {
   type CollationSkew,
   collationFaults,
@@ -86,6 +87,10 @@ export async function preflight(deps: PreflightDeps, tenant: TenantId, from: Hom
       ...(await extensionFaults(here, schema, there, isolation === 'shared')),
       ...(await faultsOf(deps.makerOf(cluster).admin(database), schema, deps.references)),
       ...(await tableFaults(here, schema, tables)),
+      ...(await unprovenFaults(here, source, tables)),
+      ...(await countingFaults(here, schema)),
+      ...(await binaryFaults(here, schema, tables)),
+      ...(await deferrableFaults(here, schema, tables, isolation === 'shared')),
       ...(await migrationFaults(here, schema, deps.files, 'source')),
     ]
     if (isolation !== 'database' && deps.before === undefined) refusals.push(...(await leftoverFaults(there, tenant)))

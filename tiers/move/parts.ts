@@ -144,7 +144,8 @@ export function returning(side: Side, parts: readonly Missing[]): string {
  * What the tables with tenants' rows have, by what it is. In the order in which it may be taken away: a key goes after the
  * foreign keys that lean on it. A table whose key a view leans on keeps its keys.
  *
- * An index is made anew by its own definition, and becomes a constraint after that: so its options are not lost.
+ * An index is made anew by its own definition, and becomes a constraint after that: so its options are not lost. Not where it
+ * excludes, also as WITHOUT OVERLAPS: only the constraint can be made then. Comments and targets of statistics go with it.
  */
 const PARTS = `
   with tables as (
@@ -155,11 +156,16 @@ const PARTS = `
     select k.conrelid as oid from pg_depend d join pg_constraint k on k.oid = d.refobjid
     where d.refclassid = 'pg_constraint'::regclass and d.classid in ('pg_rewrite'::regclass, 'pg_proc'::regclass)
   ), indexes as (
-    select t.*, i.indexrelid, i.indisprimary, pg_get_indexdef(i.indexrelid) as made, k.conname, k.contype, k.condeferrable,
+    select t.*, i.indexrelid, i.indisprimary, i.indisexclusion, pg_get_indexdef(i.indexrelid) as made, k.conname, k.contype, k.condeferrable,
       k.condeferred, pg_get_constraintdef(k.oid) as def, x.relname as index_name,
       format('%I.%I', n.nspname, x.relname) as index_qualified,
       case when i.indisreplident then format('; alter table %s replica identity using index %I', t.qualified, x.relname) else '' end
-      || case when i.indisclustered then format('; alter table %s cluster on %I', t.qualified, x.relname) else '' end as marks
+      || case when i.indisclustered then format('; alter table %s cluster on %I', t.qualified, x.relname) else '' end
+      || coalesce('; comment on index ' || x.oid::regclass || ' is ' || quote_literal(obj_description(x.oid, 'pg_class')), '')
+      || coalesce('; comment on constraint ' || quote_ident(k.conname) || ' on ' || t.qualified || ' is '
+        || quote_literal(obj_description(k.oid, 'pg_constraint')), '')
+      || coalesce((select string_agg(format('; alter index %I.%I alter column %s set statistics %s', n.nspname, x.relname, a.attnum,
+        a.attstattarget), '') from pg_attribute a where a.attrelid = x.oid and a.attstattarget >= 0), '') as marks
     from tables t join pg_index i on i.indrelid = t.oid join pg_class x on x.oid = i.indexrelid
     join pg_namespace n on n.oid = x.relnamespace
     left join pg_constraint k on k.conindid = i.indexrelid and k.contype in ('p', 'u', 'x')
@@ -168,7 +174,9 @@ const PARTS = `
   select 1 as place, 'reference' as phase, t.relname as table_name, k.conname as name,
     format('alter table %s drop constraint %I', t.qualified, k.conname) as without,
     format('alter table %s add constraint %I %s not valid', t.qualified, k.conname,
-      regexp_replace(pg_get_constraintdef(k.oid), ' NOT VALID$', '')) as statement
+      regexp_replace(pg_get_constraintdef(k.oid), ' NOT VALID$', ''))
+      || coalesce('; comment on constraint ' || quote_ident(k.conname) || ' on ' || t.qualified || ' is '
+        || quote_literal(obj_description(k.oid, 'pg_constraint')), '') as statement
   from tables t join pg_constraint k on k.conrelid = t.oid and k.contype = 'f'
   union all
   select 1, 'validation', t.relname, k.conname, null, format('alter table %s validate constraint %I', t.qualified, k.conname)
@@ -184,7 +192,7 @@ const PARTS = `
     case when conname is null then format('drop index %s', index_qualified)
       else format('alter table %s drop constraint %I', qualified, conname) end,
     case when conname is null then made
-      when made not like 'CREATE UNIQUE %' then format('alter table %s add constraint %I %s', qualified, conname, def)
+      when indisexclusion then format('alter table %s add constraint %I %s', qualified, conname, def)
       else format('%s; alter table %s add constraint %I %s using index %I%s', made, qualified, conname,
         case contype when 'p' then 'primary key' else 'unique' end, index_name,
         case when condeferrable then ' deferrable' else '' end || case when condeferred then ' initially deferred' else '' end)

@@ -174,6 +174,11 @@ const FAULTS: readonly (readonly [what: string, named: RegExp, text: string])[] 
     'create table "{room}".parentless (id int); create table "{room}".child () inherits ("{room}".parentless)',
   ],
   [
+    'a table that inherits from a reference table, which all tenants read',
+    /own_countries: inherits from a table without policies/,
+    `create table "{room}".own_countries (${TENANT}, primary key (tenant_id, code)) inherits ("{room}".countries)`,
+  ],
+  [
     'a condition of a trigger that calls a function of the room',
     /tags\.conditional: its condition calls/,
     `create function "{room}".asks(text) returns boolean language sql as $$ select exists (select from "{room}".customers where name = $1) $$;

@@ -68,6 +68,12 @@ export async function faultsOf(tx: AdminSql, room: string, references: readonly 
     from own join pg_constraint k on k.conrelid = own.oid and k.contype = 'f'
     join pg_class target on target.oid = k.confrelid where target.relnamespace <> ${room}::regnamespace
     union all
+    -- Policies are those of the table that a query names: what it inherits into is read with none of its own.
+    select own.relname, 'inherits from a table without policies, through which all tenants read its rows',
+      'Give the table columns of its own.'
+    from own join pg_inherits h on h.inhrelid = own.oid join pg_class parent on parent.oid = h.inhparent
+    where parent.relname = any (${refs}) or parent.relnamespace <> ${room}::regnamespace
+    union all
     select own.relname || '.' || p.polname, 'a permissive policy beside Innkeeper''s opens what that one shuts',
       'Write it AS RESTRICTIVE.'
     from own join pg_policy p on p.polrelid = own.oid where p.polpermissive and p.polname not in ('innkeeper_tenant', 'innkeeper_mover')

@@ -278,6 +278,7 @@ test('a grant, a policy or a switch that a migration leaves behind does not stan
     `grant truncate, references, trigger on "{room}".tags to innkeeper_app, public;
      grant update (name) on "{room}".countries to innkeeper_app;
      grant all on sequence "{room}".tags_id_seq to innkeeper_app;
+     grant all on schema "{room}" to innkeeper_app, public;
      alter table "{room}".tags disable row level security, no force row level security;
      alter policy innkeeper_tenant on "{room}".tags using (true) with check (true)`,
   )
@@ -286,9 +287,10 @@ test('a grant, a policy or a switch that a migration leaves behind does not stan
     (select array_agg(polname::text || ' to ' || array_to_string(array(select r::regrole::text from unnest(polroles) r order by 1), ', ')
        order by polname) from pg_policy where polrelid = c.oid) as policies,
     has_column_privilege('innkeeper_app', 'app.countries', 'name', 'update') as update_reference,
-    has_sequence_privilege('innkeeper_app', 'app.tags_id_seq', 'select') as sequence
+    has_sequence_privilege('innkeeper_app', 'app.tags_id_seq', 'select') as sequence,
+    has_schema_privilege('innkeeper_app', 'app', 'create') as may_create
     from pg_class c where oid = 'app.tags'::regclass`
-  expect(row).toMatchObject({ forced: true, update_reference: false, sequence: false })
+  expect(row).toMatchObject({ forced: true, update_reference: false, sequence: false, may_create: false })
   expect(row!.policy).toContain('tenancy.tenant_id()')
   expect(row!.policies).toEqual([
     'innkeeper_mover to innkeeper_mover',

@@ -95,6 +95,13 @@ const FAULTS: readonly (readonly [what: string, named: RegExp, text: string])[] 
      alter table "{room}".spans add constraint spans_key exclude using gist (during with &&)`,
   ],
   [
+    'an exclusion constraint that holds between tenants only',
+    /hosts_key: an exclusion key whose tenant_id is not compared/,
+    `create extension btree_gist;
+     create table "{room}".hosts (${TENANT}, id int, name text, primary key (tenant_id, id),
+       constraint hosts_key exclude using gist (name with =, tenant_id with <>))`,
+  ],
+  [
     'a foreign key without tenant_id',
     /notes\.notes_thing_fkey: a foreign key/,
     `create table "{room}".notes (${TENANT}, id int, thing uuid, primary key (tenant_id, id));

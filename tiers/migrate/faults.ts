@@ -45,6 +45,11 @@ export async function faultsOf(tx: AdminSql, room: string, references: readonly 
       and (case when i.indisprimary then i.indkey[0] <> tenant
         else not (tenant = any ((i.indkey::int2[])[0:i.indnkeyatts - 1])) end)
     union all
+    select i.relname, 'an exclusion key whose tenant_id is not compared with "=" tells about other tenants'' rows',
+      'Write tenant_id WITH =.'
+    from own join pg_constraint k on k.conrelid = own.oid and k.contype = 'x' join pg_class i on i.oid = k.conindid
+    where k.conexclop[array_position(k.conkey, tenant)] <> 'pg_catalog.=(uuid,uuid)'::regoperator
+    union all
     select own.relname || '.' || k.conname, 'a foreign key without tenant_id reaches into other tenants'' rows',
       'Lead both sides of the foreign key with tenant_id.'
     from own join pg_constraint k on k.conrelid = own.oid and k.contype = 'f'

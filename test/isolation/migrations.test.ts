@@ -40,6 +40,10 @@ async function stateOf(): Promise<unknown> {
   return row
 }
 
+const HIDDEN = `
+  create function "{room}".asks(text, text) returns boolean language sql as $$ select exists (select from "{room}".customers where name = $1) $$;
+  create operator "{room}".=== (leftarg = text, rightarg = text, function = "{room}".asks);`
+
 const FAULTS: readonly (readonly [what: string, named: RegExp, text: string])[] = [
   ['a table without tenant_id', /^plain: has no tenant_id/, 'create table "{room}".plain (id int primary key)'],
   [
@@ -197,6 +201,32 @@ const FAULTS: readonly (readonly [what: string, named: RegExp, text: string])[] 
     /things\.things_asks: calls a function/,
     `create function "{room}".asks(text) returns boolean language sql as $$ select exists (select from "{room}".customers where name = $1) $$;
      alter table "{room}".things add constraint things_asks check ("{room}".asks(label)) not valid`,
+  ],
+  [
+    'a check constraint that calls a function of the room by an operator',
+    /things\.things_hidden: calls a function/,
+    `${HIDDEN}
+     alter table "{room}".things add constraint things_hidden check (label operator("{room}".===) 'x') not valid`,
+  ],
+  [
+    'a condition of a trigger that calls a function of the room by an operator',
+    /tags\.hidden: its condition calls/,
+    `${HIDDEN}
+     create function "{room}".acts() returns trigger language plpgsql as $$ begin return old; end $$;
+     create trigger hidden before delete on "{room}".tags for each row when (old.name operator("{room}".===) 'x') execute function "{room}".acts()`,
+  ],
+  [
+    'a domain whose check calls a function of the room',
+    /label\.label_check: calls a function/,
+    `create function "{room}".asks(text) returns boolean language sql as $$ select exists (select from "{room}".customers where name = $1) $$;
+     create domain "{room}".label as text check ("{room}".asks(value))`,
+  ],
+  [
+    'ON DELETE SET DEFAULT of a column whose default calls a function of the room',
+    /jobs\.jobs_agent: SET DEFAULT calls/,
+    `create function "{room}".last_agent() returns bigint language sql stable as $$ select max(id) from "{room}".agents $$;
+     create table "{room}".jobs (${TENANT}, id int, agent_id bigint default "{room}".last_agent(), primary key (tenant_id, id),
+       constraint jobs_agent foreign key (tenant_id, agent_id) references "{room}".agents on delete set default (agent_id))`,
   ],
 ]
 

@@ -26,6 +26,12 @@ export async function faultsOf(tx: AdminSql, room: string, references: readonly 
       select own.relname, a.attname, d.adbin, d.adrelid
       from own join pg_attribute a on a.attrelid = own.oid and a.attidentity = '' and not a.attisdropped
       join pg_attrdef d on d.adrelid = own.oid and d.adnum = a.attnum
+    ), calls as not materialized (
+      -- Also those that an operator hides.
+      select d.classid, d.objid, p.oid as fn from pg_depend d left join pg_operator o on d.refclassid = 'pg_operator'::regclass and o.oid = d.refobjid
+      join pg_proc p on p.oid = case when d.refclassid = 'pg_proc'::regclass then d.refobjid else o.oprcode end
+      where d.refclassid in ('pg_proc'::regclass, 'pg_operator'::regclass)
+        and p.provolatile <> 'i' and p.pronamespace <> 'pg_catalog'::regnamespace
     )
     select relname as object, 'has no tenant_id' as fault,
       'Declare the table with tenantTable, or with referenceTable where all tenants share its rows.' as fix
@@ -112,15 +118,20 @@ export async function faultsOf(tx: AdminSql, room: string, references: readonly 
     select own.relname || '.' || t.tgname, 'its condition calls a function that may read tables, inside a cascade with the owner''s rights',
       'Move the condition into the trigger''s function, or mark the called one IMMUTABLE if it reads no table.'
     from own join pg_trigger t on t.tgrelid = own.oid and not t.tgisinternal and t.tgqual is not null
-    join pg_depend d on d.classid = 'pg_trigger'::regclass and d.objid = t.oid and d.refclassid = 'pg_proc'::regclass
-    join pg_proc p on p.oid = d.refobjid and p.oid <> t.tgfoid and p.provolatile <> 'i'
-    where p.pronamespace <> 'pg_catalog'::regnamespace and p.oid is distinct from to_regprocedure('tenancy.applying()')
+    join calls on calls.classid = 'pg_trigger'::regclass and calls.objid = t.oid and calls.fn <> t.tgfoid
+    where calls.fn is distinct from to_regprocedure('tenancy.applying()')
     union all
-    select own.relname || '.' || k.conname, 'calls a function that may read tables, inside a cascade with the owner''s rights',
+    select coalesce(own.relname, k.contypid::regtype::text) || '.' || k.conname,
+      'calls a function that may read tables, inside a cascade with the owner''s rights',
       'Use a trigger, or mark the called function IMMUTABLE if it reads no table.'
-    from own join pg_constraint k on k.conrelid = own.oid and k.contype = 'c'
-    join pg_depend d on d.classid = 'pg_constraint'::regclass and d.objid = k.oid and d.refclassid = 'pg_proc'::regclass
-    join pg_proc p on p.oid = d.refobjid and p.provolatile <> 'i'
-    where p.pronamespace <> 'pg_catalog'::regnamespace
+    from pg_constraint k left join own on own.oid = k.conrelid
+    join calls on calls.classid = 'pg_constraint'::regclass and calls.objid = k.oid
+    where k.contype = 'c' and (own.oid is not null or k.contypid <> 0 and k.connamespace = ${room}::regnamespace)
+    union all
+    select own.relname || '.' || k.conname, 'SET DEFAULT calls a function that may read tables, inside a cascade with the owner''s rights',
+      'Use SET NULL (column), or mark the called function IMMUTABLE if it reads no table.'
+    from own join pg_constraint k on k.conrelid = own.oid and k.contype = 'f' and 'd' in (k.confdeltype, k.confupdtype)
+    join pg_attrdef d on d.adrelid = own.oid and d.adnum = any (k.conkey) and d.adnum <> tenant
+    join calls on calls.classid = 'pg_attrdef'::regclass and calls.objid = d.oid
     order by 1, 2`
 }

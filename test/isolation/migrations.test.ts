@@ -244,6 +244,27 @@ describe('a migration is refused by name, and leaves nothing, that has', () => {
   })
 })
 
+test('a migration that ends its transaction is refused, and leaves nothing', async () => {
+  const before = await stateOf()
+  for (const end of ['commit', 'begin; commit', 'rollback', 'commit and chain', 'end', 'abort; begin']) {
+    const text = `create policy everyone on "{room}".tags using (true); ${end}; select 1`
+    await expect(apply(text), end).rejects.toMatchObject({
+      code: 'migration_refused',
+      message: expect.stringContaining('transaction'),
+    })
+    expect(await stateOf(), end).toEqual(before)
+  }
+})
+
+test('a migration may end with any statement, a comment, or have none', async () => {
+  await apply(
+    '',
+    '-- nothing',
+    `set local lock_timeout = '1s'; create table "{room}".taken as select 1 as x; drop table "{room}".taken -- gone`,
+    `do $$ begin perform $q$ 'x' \ $q$; end $$`,
+  )
+})
+
 test('vacuum does not shut the pool to everyone to give space back, unless the product wants it to', async () => {
   const keys = `${TENANT}, id int, primary key (tenant_id, id)`
   await apply(

@@ -266,13 +266,33 @@ test('a migration that ends its transaction is refused, and leaves nothing', asy
   }
 })
 
+test('a migration that makes a schema beside the room is refused: nothing there is protected', async () => {
+  const before = await stateOf()
+  for (const text of [
+    'create schema reporting',
+    'do $$ begin create schema reporting; exception when duplicate_schema then null; end $$',
+    `create schema internal; create materialized view internal.stored as select tenant_id, name from "{room}".customers;
+     create function internal.names() returns setof internal.stored language sql stable security definer as $$ select * from internal.stored $$;
+     create view "{room}".names with (security_invoker = true) as select * from internal.names()`,
+  ]) {
+    await expect(apply(text)).rejects.toMatchObject({
+      code: 'migration_refused',
+      details: expect.stringMatching(/^(reporting|internal): /),
+      hint: expect.stringContaining('room'),
+    })
+    expect(await stateOf()).toEqual(before)
+  }
+})
+
 test('a migration may end with any statement, a comment, or have none', async () => {
   await apply(
     '',
     '-- nothing',
     `set local lock_timeout = '1s'; create table "{room}".taken as select 1 as x; drop table "{room}".taken -- gone`,
-    `do $$ begin perform $q$ 'x' \ $q$; end $$`,
+    `do $$ begin perform $q$ 'x'  $q$; end $$`,
   )
+  const taken = `set local lock_timeout = '1s'; create table "{room}".taken as select 1 as x`
+  await expect(apply(taken)).rejects.toMatchObject({ details: expect.stringContaining('taken: has no tenant_id') })
 })
 
 test('vacuum does not shut the pool to everyone to give space back, unless the product wants it to', async () => {

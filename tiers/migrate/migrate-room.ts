@@ -76,7 +76,26 @@ async function apply(tx: AdminSql, room: string, file: MigrationFile, migration:
   await tx.unsafe(`set local role ${OWNER}`)
   await protectRoom(tx, room, migration.app, migration.references)
   await tx.unsafe('reset role')
+  await assertNothingBeside(tx, room)
   await tx`insert into tenancy.migrations (room, name, checksum) values (${room}, ${file.name}, ${file.checksum})`
+}
+
+/**
+ * What stands in another schema has no policies, and needs no grant to be reached: a view of the room may call a function
+ * there. Rooms have records here, made with them in one transaction; what moves put rows aside in are `move_…` and theirs.
+ */
+async function assertNothingBeside(tx: AdminSql, room: string): Promise<void> {
+  const beside = await tx<{ name: string }[]>`
+    select nspname as name from pg_namespace
+    where nspowner = ${OWNER}::regrole and nspname <> ${room} and nspname !~ '^move_[0-9a-f]{32}$'
+      and not exists (select from tenancy.migrations m where m.room = nspname) order by 1`
+  if (beside.length === 0) return
+  throw new InnkeeperError('migration_refused', 'The migration leaves a schema beside the room', {
+    details: beside
+      .map((s) => `${s.name}: is a schema of the migrations' owner, and nothing in it is protected`)
+      .join('; '),
+    hint: 'Create everything in the room.',
+  })
 }
 
 /**

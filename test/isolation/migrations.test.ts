@@ -232,6 +232,14 @@ const FAULTS: readonly (readonly [what: string, named: RegExp, text: string])[] 
      create domain "{room}".label as text check ("{room}".asks(value))`,
   ],
   [
+    'ON DELETE SET DEFAULT of a column whose domain has a default that calls a function of the room',
+    /jobs\.jobs_agent: SET DEFAULT calls/,
+    `create function "{room}".last_agent() returns bigint language sql stable as $$ select max(id) from "{room}".agents $$;
+     create domain "{room}".agent as bigint default "{room}".last_agent();
+     create table "{room}".jobs (${TENANT}, id int, agent_id "{room}".agent, primary key (tenant_id, id),
+       constraint jobs_agent foreign key (tenant_id, agent_id) references "{room}".agents on delete set default (agent_id))`,
+  ],
+  [
     'ON DELETE SET DEFAULT of a column whose default calls a function of the room',
     /jobs\.jobs_agent: SET DEFAULT calls/,
     `create function "{room}".last_agent() returns bigint language sql stable as $$ select max(id) from "{room}".agents $$;

@@ -140,7 +140,8 @@ export async function faultsOf(tx: AdminSql, room: string, references: readonly 
     select own.relname || '.' || k.conname, 'SET DEFAULT calls a function that may read tables, inside a cascade with the owner''s rights',
       'Use SET NULL (column), or mark the called function IMMUTABLE if it reads no table.'
     from own join pg_constraint k on k.conrelid = own.oid and k.contype = 'f' and 'd' in (k.confdeltype, k.confupdtype)
-    join pg_attrdef d on d.adrelid = own.oid and d.adnum = any (k.conkey) and d.adnum <> tenant
-    join calls on calls.classid = 'pg_attrdef'::regclass and calls.objid = d.oid
+    join pg_attribute a on a.attrelid = own.oid and a.attnum = any (k.conkey) and a.attnum <> tenant
+    left join pg_attrdef d on d.adrelid = own.oid and d.adnum = a.attnum
+    join calls on (calls.classid, calls.objid) in (('pg_attrdef'::regclass, d.oid), ('pg_type'::regclass, a.atttypid))
     order by 1, 2`
 }

@@ -277,8 +277,8 @@ test('a migration that ends its transaction is refused, and leaves nothing', asy
 test('a migration that makes a schema beside the room is refused: nothing there is protected', async () => {
   const before = await stateOf()
   for (const text of [
-    'create schema reporting',
-    'do $$ begin create schema reporting; exception when duplicate_schema then null; end $$',
+    'create schema reporting; create table reporting.sums (n int)',
+    'do $$ begin create schema reporting; create view reporting.one as select 1 as n; exception when duplicate_schema then null; end $$',
     `create schema internal; create materialized view internal.stored as select tenant_id, name from "{room}".customers;
      create function internal.names() returns setof internal.stored language sql stable security definer as $$ select * from internal.stored $$;
      create view "{room}".names with (security_invoker = true) as select * from internal.names()`,

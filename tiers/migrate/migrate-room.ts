@@ -82,13 +82,21 @@ async function apply(tx: AdminSql, room: string, file: MigrationFile, migration:
 
 /**
  * What stands in another schema has no policies, and needs no grant to be reached: a view of the room may call a function
- * there. Rooms have records here, made with them in one transaction; what moves put rows aside in are `move_…` and theirs.
+ * there. A schema that holds extensions only holds nobody's rows. Rooms have records here, made with them in one transaction; what
+ * moves put rows aside in are `move_…` and theirs.
  */
 async function assertNothingBeside(tx: AdminSql, room: string): Promise<void> {
   const beside = await tx<{ name: string }[]>`
-    select nspname as name from pg_namespace
+    with own as (
+      select classid, objid, space from (
+        select 'pg_class'::regclass as classid, oid as objid, relnamespace as space from pg_class
+        union all select 'pg_proc'::regclass, oid, pronamespace from pg_proc
+      ) made where not exists (select from pg_depend d where (d.classid, d.objid) = (made.classid, made.objid) and d.deptype = 'e')
+    )
+    select nspname as name from pg_namespace n
     where nspowner = ${OWNER}::regrole and nspname <> ${room} and nspname !~ '^move_[0-9a-f]{32}$'
-      and not exists (select from tenancy.migrations m where m.room = nspname) order by 1`
+      and not exists (select from tenancy.migrations m where m.room = nspname)
+      and exists (select from own where own.space = n.oid) order by 1`
   if (beside.length === 0) return
   throw new InnkeeperError('migration_refused', 'The migration leaves a schema beside the room', {
     details: beside

@@ -1,6 +1,6 @@
 import { InnkeeperError } from '../errors.ts'
 import type { AdminSql } from '../pg/admin.ts'
-import { quoteIdent } from '../quote.ts'
+import { quoteIdent, quoteLiteral } from '../quote.ts'
 import { OWNER } from '../tenancy/roles.ts'
 import { ROOM_IDENTIFIER } from '../types.ts'
 import type { MigrationFile } from './files.ts'
@@ -72,11 +72,57 @@ async function apply(tx: AdminSql, room: string, file: MigrationFile, migration:
   await tx.unsafe(`create schema if not exists ${quoteIdent(room)}`)
   await tx.unsafe(`set local search_path = ${quoteIdent(room)}, pg_temp`)
   await unforce(tx, room)
-  await tx.unsafe(file.text.replaceAll(ROOM_IDENTIFIER, quoteIdent(room)))
+  await runWhole(tx, file, file.text.replaceAll(ROOM_IDENTIFIER, quoteIdent(room)))
   await tx.unsafe(`set local role ${OWNER}`)
   await protectRoom(tx, room, migration.app, migration.references)
   await tx.unsafe('reset role')
+  await assertNothingBeside(tx, room)
   await tx`insert into tenancy.migrations (room, name, checksum) values (${room}, ${file.name}, ${file.checksum})`
+}
+
+/**
+ * What stands in another schema has no policies, and needs no grant to be reached: a view of the room may call a function
+ * there. A schema that holds extensions only holds nobody's rows. Rooms have records here, made with them in one transaction; what
+ * moves put rows aside in are `move_…` and theirs.
+ */
+async function assertNothingBeside(tx: AdminSql, room: string): Promise<void> {
+  const beside = await tx<{ name: string }[]>`
+    with own as (
+      select classid, objid, space from (
+        select 'pg_class'::regclass as classid, oid as objid, relnamespace as space from pg_class
+        union all select 'pg_proc'::regclass, oid, pronamespace from pg_proc
+      ) made where not exists (select from pg_depend d where (d.classid, d.objid) = (made.classid, made.objid) and d.deptype = 'e')
+    )
+    select nspname as name from pg_namespace n
+    where nspowner = ${OWNER}::regrole and nspname <> ${room} and nspname !~ '^move_[0-9a-f]{32}$'
+      and not exists (select from tenancy.migrations m where m.room = nspname)
+      and exists (select from own where own.space = n.oid) order by 1`
+  if (beside.length === 0) return
+  throw new InnkeeperError('migration_refused', 'The migration leaves a schema beside the room', {
+    details: beside
+      .map((s) => `${s.name}: is a schema of the migrations' owner, and nothing in it is protected`)
+      .join('; '),
+    hint: 'Create everything in the room.',
+  })
+}
+
+/**
+ * Inside EXECUTE the server takes no COMMIT. With one, what the file had left would stay when the look for holes refuses it.
+ * The last statement is ours, because EXECUTE refuses some of those that a file may end with.
+ */
+async function runWhole(tx: AdminSql, file: MigrationFile, text: string): Promise<void> {
+  const body = `begin execute ${quoteLiteral(`${text}\n;select 1`)}; end`
+  try {
+    await tx.unsafe(`do ${quoteLiteral(body)}`)
+  } catch (cause) {
+    const { code, message = '' } = cause as { code?: string; message?: string }
+    if (code !== '0A000' || !/transaction commands/.test(message)) throw cause
+    throw new InnkeeperError('migration_refused', `${file.name} begins or ends a transaction`, {
+      cause,
+      details: 'What stands before a COMMIT would stay where the rest is refused.',
+      hint: 'Leave BEGIN, COMMIT, ROLLBACK and SAVEPOINT out: each file runs in a transaction of its own.',
+    })
+  }
 }
 
 /**

@@ -28,6 +28,8 @@ export async function protectRoom(
   }
   const schema = quoteIdent(room)
   const roles = `${quoteIdent(app)}, ${TRIGGER}`
+  // Who may create here may put a table into everybody's room (SELECT INTO), and no migration passes from then on.
+  await tx.unsafe(`revoke all on schema ${schema} from public, ${roles}, ${MOVER}`)
   await tx.unsafe(`grant usage on schema ${schema} to ${roles}, ${MOVER}`)
   // Their numbers count what all tenants insert.
   await tx.unsafe(`revoke all on all sequences in schema ${schema} from public, ${roles}`)

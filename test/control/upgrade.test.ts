@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { ClusterConfig } from '../../config/index.ts'
 import { openControlPlane } from '../../tiers/control/control-plane.ts'
@@ -34,6 +35,30 @@ test.each(['acme', 'hooli', 'initech'])(
     expect(await sql()`select tenancy.capture_function(array['id'])`).toHaveLength(1)
   },
 )
+
+test('functions that note keys, made before this version, are mended where they are', async () => {
+  const { placement } = await system.control.tenant('acme')
+  const sql = system.control.makerOf(placement!.cluster).admin(placement!.database)
+  const before = await readFile(new URL('../../tiers/tenancy/0008_capture_by_key.sql', import.meta.url), 'utf8')
+  await sql.begin(async (tx) => {
+    await tx.unsafe(`set local role ${TENANCY}; drop function tenancy.capture_function(text[])`)
+    await tx.unsafe(before)
+    await tx`delete from tenancy.versions where name = '0009_capture_in_utc.sql'`
+  })
+  const [made] = await sql<{ name: string }[]>`select tenancy.capture_function(array['captured', 'at']) as name`
+  await system.control.install()
+  await sql.begin(async (tx) => {
+    await tx.unsafe(`create table app.paid (tenant_id uuid, captured int, at timestamptz);
+      create trigger note after insert on app.paid referencing new table as new_rows for each statement
+        execute function tenancy.${made!.name}();
+      insert into tenancy.fence (tenant_id, epoch, state, capture, room) values ('00000000-0000-4000-8000-000000000001', 1, 'open', true, 'app');
+      set local timezone = 'Asia/Tokyo';
+      insert into app.paid values ('00000000-0000-4000-8000-000000000001', 1, '2026-01-01 00:00Z')`)
+    const notes = await tx`select key from tenancy.notes where table_name = 'paid'`
+    expect(notes).toEqual([{ key: { captured: 1, at: '2026-01-01T00:00:00+00:00' } }])
+    await tx`rollback`
+  })
+})
 
 test('a schema takes its migrations where its cluster takes no more schemas, and was installed before this version', async () => {
   const { config, control, migrationsFolder } = system

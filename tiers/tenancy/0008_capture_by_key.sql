@@ -8,9 +8,6 @@
 -- Who is captured is read once for a statement, from the fence by each row's own tenant, not from a setting, which injected
 -- SQL could clear. An update notes the old key and the new one, once where they are the same to a pass, which compares jsonb.
 --
--- Any column of a table may be called as a variable here is. All columns are qualified, so what is not is the variable: else
--- such a table would take nobody's writes while anybody in the database is captured.
---
 -- With `tenancy.rehearsal` set it also plans and runs what it will do when somebody is captured, for nobody: the first write in
 -- a room to which a tenant has just moved would pay for that. Whoever else sets it makes their own writes dearer, and no more.
 create function tenancy.capture_function(columns text[]) returns name
@@ -28,8 +25,7 @@ begin
   execute format(
     'create function tenancy.%I() returns trigger
      language plpgsql security definer set search_path = pg_catalog, pg_temp as %L', found,
-    '#variable_conflict use_variable
-     declare
+    'declare
        captured uuid[] := array(select f.tenant_id from tenancy.fence f where f.capture);
      begin
        if captured = ''{}'' and coalesce(current_setting(''tenancy.rehearsal'', true), '''') = '''' then

@@ -1,18 +1,27 @@
+-- Two faults of the functions that note keys, in those that are there and in those that will be made:
+--
 -- A moment in a key was noted in the time zone of whoever changed its row. Two sessions with different ones left two notes that
 -- name one row, which a pass then brought twice, and so no pass could end. Now all are noted in UTC.
+--
+-- A table with a column that is called as a variable took nobody's writes while anybody in the database was captured. All columns
+-- are qualified, so what is not is the variable.
 do $$
 declare
-  made regprocedure;
+  made record;
 begin
+  alter function tenancy.capture() set timezone = 'UTC';
   for made in
-    select p.oid from pg_proc p
-    where p.pronamespace = 'tenancy'::regnamespace and p.prorettype = 'trigger'::regtype and p.proname ~ '^capture(_[0-9a-f]{32})?$'
+    select p.oid::regprocedure as signature, p.prosrc from pg_proc p
+    where p.pronamespace = 'tenancy'::regnamespace and p.prorettype = 'trigger'::regtype and p.proname ~ '^capture_[0-9a-f]{32}$'
   loop
-    execute format('alter function %s set timezone = ''UTC''', made);
+    execute format(
+      'create or replace function %s returns trigger
+       language plpgsql security definer set search_path = pg_catalog, pg_temp set timezone = ''UTC'' as %L',
+      made.signature, '#variable_conflict use_variable ' || made.prosrc);
   end loop;
 end $$;
 
--- As it was, but for the zone.
+-- As it was, but for these.
 create or replace function tenancy.capture_function(columns text[]) returns name
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare

@@ -86,6 +86,22 @@ const BREAKAGES: readonly (readonly [
     /second permissive/,
   ],
   [
+    'a table that no move could bring',
+    'acme',
+    'alter table app.tags add turns aclitem[]',
+    'alter table app.tags drop turns',
+    'us-1 movable',
+    /app\.tags\.turns is of type aclitem\[\], which has no binary form/,
+  ],
+  [
+    'ids that a move could not go on with',
+    'hooli',
+    'alter table {room}.tags alter id set cycle',
+    'alter table {room}.tags alter id set no cycle',
+    'us-1 movable',
+    /tags_id_seq counts in a cycle/,
+  ],
+  [
     'a role that bypasses row-level security',
     'acme',
     'alter role innkeeper_app bypassrls',

@@ -28,6 +28,9 @@ export interface RoomSequence {
   readonly cache: string
 }
 
+/** Whoever can ask the catalogue of a room's database. */
+export type Catalogue = Pick<MoverClient, 'query'>
+
 interface Row {
   name: string
   columns: Column[] | null
@@ -36,7 +39,7 @@ interface Row {
 }
 
 /** The tables of a room that hold tenants' rows, by name: what a move copies, in the order of their names. */
-export async function tablesOf(client: MoverClient, room: string): Promise<RoomTable[]> {
+export async function tablesOf(client: Catalogue, room: string): Promise<RoomTable[]> {
   const rows = await client.query<Row>(
     `select c.relname as name,
        (select json_agg(json_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod),

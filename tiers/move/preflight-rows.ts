@@ -2,7 +2,7 @@ import type { MigrationFile } from '../migrate/files.ts'
 import { quoteIdent } from '../quote.ts'
 import type { TenantId } from '../types.ts'
 import { asTenant } from './as-tenant.ts'
-import { fingerprintOf, type RoomTable, sequencesOf } from './catalogue.ts'
+import { type Catalogue, fingerprintOf, type RoomTable, sequencesOf } from './catalogue.ts'
 import type { MoverClient } from './mover-client.ts'
 import type { Refusal } from './plan.ts'
 import { valuesOf } from './sequences.ts'
@@ -42,7 +42,7 @@ const LOOSE_KEYS = `
   where c.relnamespace = (select oid from pg_namespace where nspname = $1) and c.relname = any ($2) and k.place <= i.indnkeyatts
   order by 1`
 
-export async function tableFaults(client: MoverClient, room: string, tables: readonly RoomTable[]): Promise<Refusal[]> {
+export async function tableFaults(client: Catalogue, room: string, tables: readonly RoomTable[]): Promise<Refusal[]> {
   const faults: Refusal[] = []
   const types = await client.query<{ name: string; base: string; kind: string }>(BASE_TYPES, [
     [...new Set(tables.flatMap((t) => t.key.map((c) => c.type)))],

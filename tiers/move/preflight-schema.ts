@@ -1,11 +1,34 @@
 import { quoteIdent } from '../quote.ts'
 import { asTenant } from './as-tenant.ts'
-import type { RoomTable } from './catalogue.ts'
+import { type Catalogue, type RoomTable, tablesOf } from './catalogue.ts'
 import type { MoverClient } from './mover-client.ts'
 import type { Refusal } from './plan.ts'
+import { tableFaults } from './preflight-rows.ts'
 import type { Side } from './side.ts'
 
 /** What a migration may make and a move cannot bring: found by the catalogue of the room, and by the tenant's rows. */
+
+/**
+ * What no move can bring, whatever rows there are, or not into the pool: for those who made the tables to know before a tenant is
+ * to be moved.
+ *
+ * @param tables where they are known
+ * @param isPool whether the room is to be the pool's; all that would stop some move, unless given
+ */
+export async function structureFaults(
+  client: Catalogue,
+  room: string,
+  tables?: readonly RoomTable[],
+  isPool = true,
+): Promise<Refusal[]> {
+  const known = tables ?? (await tablesOf(client, room))
+  return [
+    ...(await tableFaults(client, room, known)),
+    ...(await countingFaults(client, room)),
+    ...(await binaryFaults(client, room, known)),
+    ...(await deferrableFaults(client, room, known, isPool)),
+  ]
+}
 
 /**
  * Rows that are older than a rule which was added without a look at them. The new room has the rule before it has the rows,
@@ -69,7 +92,7 @@ export async function unprovenFaults(
 }
 
 /** Ids that do not only rise: which of two sequences is ahead cannot be told then. */
-export async function countingFaults(client: MoverClient, room: string): Promise<Refusal[]> {
+async function countingFaults(client: Catalogue, room: string): Promise<Refusal[]> {
   const sequences = await client.query<{ name: string; down: boolean }>(
     `select s.relname as name, q.seqincrement < 0 as down
      from pg_class s join pg_sequence q on q.seqrelid = s.oid
@@ -88,8 +111,8 @@ export async function countingFaults(client: MoverClient, room: string): Promise
  * A chunk's row that is in the way of another is left out where keys stand during the copy (`copy.ts`), which PostgreSQL does
  * not do for keys that are looked at later: in the pool, and in a table whose key a view leans on (`parts.ts`).
  */
-export async function deferrableFaults(
-  client: MoverClient,
+async function deferrableFaults(
+  client: Catalogue,
   room: string,
   tables: readonly RoomTable[],
   isPool: boolean,
@@ -110,11 +133,7 @@ export async function deferrableFaults(
 }
 
 /** Types without a binary form, in which rows are copied. */
-export async function binaryFaults(
-  client: MoverClient,
-  room: string,
-  tables: readonly RoomTable[],
-): Promise<Refusal[]> {
+async function binaryFaults(client: Catalogue, room: string, tables: readonly RoomTable[]): Promise<Refusal[]> {
   const columns = await client.query<{ column: string; type: string }>(
     `select c.relname || '.' || a.attname as column, format_type(a.atttypid, a.atttypmod) as type
      from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''

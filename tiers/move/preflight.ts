@@ -10,8 +10,8 @@ import { asTenant } from './as-tenant.ts'
 import { tablesOf } from './catalogue.ts'
 import type { Refusal } from './plan.ts'
 import { poolFaults } from './preflight-pool.ts'
-import { idFaults, leftoverFaults, migrationFaults, shapeFaults, tableFaults } from './preflight-rows.ts'
-import { binaryFaults, countingFaults, deferrableFaults, unprovenFaults } from './preflight-schema.ts'
+import { idFaults, leftoverFaults, migrationFaults, shapeFaults } from './preflight-rows.ts'
+import { structureFaults, unprovenFaults } from './preflight-schema.ts'
 import {
   type CollationSkew,
   collationFaults,
@@ -86,11 +86,8 @@ export async function preflight(deps: PreflightDeps, tenant: TenantId, from: Hom
       ...(await collationFaults(here, schema, there, deps.collationSkew)),
       ...(await extensionFaults(here, schema, there, isolation === 'shared')),
       ...(await faultsOf(deps.makerOf(cluster).admin(database), schema, deps.references)),
-      ...(await tableFaults(here, schema, tables)),
+      ...(await structureFaults(here, schema, tables, isolation === 'shared')),
       ...(await unprovenFaults(here, source, tables)),
-      ...(await countingFaults(here, schema)),
-      ...(await binaryFaults(here, schema, tables)),
-      ...(await deferrableFaults(here, schema, tables, isolation === 'shared')),
       ...(await migrationFaults(here, schema, deps.files, 'source')),
     ]
     if (isolation !== 'database' && deps.before === undefined) refusals.push(...(await leftoverFaults(there, tenant)))

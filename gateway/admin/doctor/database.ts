@@ -1,12 +1,22 @@
 import type { TenantRecord } from '../../../tiers/control/tenant-store.ts'
 import type { MigrationFile } from '../../../tiers/migrate/files.ts'
+import { structureFaults } from '../../../tiers/move/preflight-schema.ts'
 import type { AdminSql } from '../../../tiers/pg/admin.ts'
 import { hardeningGaps } from '../../../tiers/tenancy/harden.ts'
 import { some } from './check.ts'
 import { unprotectedTables } from './tables.ts'
 
 /** What is looked at in each database. A finding says of which kind it is. */
-export const KINDS = ['tables', 'migrations', 'fence', 'epochs', 'ticket keys', 'tenancy version', 'hardening'] as const
+export const KINDS = [
+  'tables',
+  'movable',
+  'migrations',
+  'fence',
+  'epochs',
+  'ticket keys',
+  'tenancy version',
+  'hardening',
+] as const
 export type Kind = (typeof KINDS)[number]
 
 export interface Finding {
@@ -37,6 +47,7 @@ export async function inspectDatabase(sql: AdminSql, wanted: DatabaseExpectation
   const add = (kind: Kind, messages: readonly string[], isFatal = true) =>
     findings.push(...messages.map((message) => ({ kind, isFatal, message })))
   add('tables', await unprotectedTables(sql, wanted.rooms, wanted.references, wanted.app))
+  add('movable', await unmovable(sql, wanted.rooms), false)
   add('migrations', await outstanding(sql, wanted))
   add('fence', await wrongFences(sql, wanted.tenants))
   add('fence', await strayFences(sql, wanted.tenants), false)
@@ -48,6 +59,14 @@ export async function inspectDatabase(sql: AdminSql, wanted: DatabaseExpectation
   const gaps = await hardeningGaps(sql, wanted.app)
   if (gaps.length > 0) add('hardening', [`tenants could use ${some(gaps)}`], false)
   return findings
+}
+
+/** The rooms of a database have the same migrations: one tells of all. */
+async function unmovable(sql: AdminSql, [room]: readonly string[]): Promise<string[]> {
+  if (room === undefined) return []
+  const query = async <Row extends object>(text: string, params: readonly unknown[] = []) =>
+    (await sql.unsafe<Row[]>(text, params as string[])) as Row[]
+  return (await structureFaults({ query }, room)).map(({ object, fault }) => `${room}.${object} ${fault}`)
 }
 
 async function outstanding(sql: AdminSql, { rooms, files }: DatabaseExpectation): Promise<string[]> {

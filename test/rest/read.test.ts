@@ -234,6 +234,19 @@ describe('pages and counts', () => {
       { id: 2, comments: [{ count: 0 }] },
     ])
   })
+
+  it('the total beside count() is that of the rows of the answer, whatever the page and the method', async () => {
+    const range = async (query: string, method: string) => {
+      const { headers } = await desk.fetch(`/tickets?${query}`, { method, headers: { prefer: 'count=exact' } })
+      return headers.get('content-range')
+    }
+    for (const method of ['GET', 'HEAD']) {
+      expect(await range('select=count()', method)).toBe('0-0/1')
+      expect(await range('select=count()&limit=1', method)).toBe('0-0/1')
+      expect(await range('select=status,count()', method)).toBe('0-2/3')
+      expect(await range('select=status,count()&limit=1', method)).toBe('0-0/3')
+    }
+  })
 })
 
 describe('formats', () => {

@@ -41,6 +41,11 @@ function groupBySql(scope: Scope, node: Node, columns: readonly OutputColumn[]):
   return keys.length === 0 ? '' : ` group by ${keys.join(', ')}`
 }
 
+/** Rows are counted, so the answer's rows are not the table's. */
+export function countsRows({ columns }: SelectSql): boolean {
+  return columns.some(({ sql }) => sql === COUNT_SQL)
+}
+
 const COUNT_SQL = 'pg_catalog.count(*)'
 
 /** `count()`, and plain `count` where no column is called that. */

@@ -109,6 +109,8 @@ describe('requests that cannot be read', () => {
     '/tickets?order=id.asc.desc',
     '/tickets?limit=many',
     '/tickets?"id=eq.1',
+    '/tickets?title=fts(99999).x',
+    '/tickets?title=fts(-).x',
   ])('%s is PGRST100', async (path) => {
     expect(await ask(path)).toMatchObject([400, { code: 'PGRST100', message: expect.any(String) }])
   })

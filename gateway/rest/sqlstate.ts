@@ -94,9 +94,15 @@ function cleanDetail(detail: string, catalogue: Catalogue): string | null {
 
 const HIDDEN = 'hidden column'
 
+/** A message repeats the value that it is about, which may be all that was sent; names stand before it. */
+const TEXT_MAX = 4_000
+/** What the cut left of a name, with its schema's, tells nobody. */
+const CUT_NAME = /[\w$".]{0,140}$/
+
 /** Constraint names are made of column names, and names of types and tables carry the schema's. */
 function withoutTenancy(text: string, catalogue: Catalogue): string {
-  const bare = text
+  const whole = text.length <= TEXT_MAX ? text : `${text.slice(0, TEXT_MAX).replace(CUT_NAME, '')}…`
+  const bare = whole
     .replaceAll(`${TENANT_COLUMN}_`, '')
     .replaceAll(`_${TENANT_COLUMN}`, '')
     .replaceAll(TENANT_COLUMN, HIDDEN)

@@ -221,6 +221,14 @@ describe("the database's own errors", () => {
     ).toBe('invalid input value for enum ticket_status: "x.y"')
   })
 
+  it('a message repeats no more of a value than a person reads, and no part of a name that the cut left', async () => {
+    const answer = await ask('/tags', json('POST', { id: 'x'.repeat(1_000_000) }))
+    expect(answer).toMatchObject([400, { code: '22P02' }])
+    expect(JSON.stringify(answer).length).toBeLessThan(5_000)
+    const message = `${'x '.repeat(1_992)}"room_c9".ticket_status`
+    expect(fromDatabaseError(raised('22P02', message), desk.catalogue)?.message).not.toContain('room')
+  })
+
   it('no message names the hidden column', () => {
     const error = raised('23502', 'null value in column "tenant_id" of relation "tags" violates not-null constraint')
     expect(fromDatabaseError(error, desk.catalogue)?.message).not.toContain('tenant_id')

@@ -219,6 +219,14 @@ describe("the database's own errors", () => {
       fromDatabaseError(raised('22P02', 'invalid input value for enum room_c9.ticket_status: "x.y"'), desk.catalogue)
         ?.message,
     ).toBe('invalid input value for enum ticket_status: "x.y"')
+    const tags = desk.catalogue.tables.get('tags')!
+    const id = tags.columns.get('id')!
+    const odd = { ...id, type: { ...id.type, label: '"Odd ""type"""[]' } }
+    const tables = new Map([...desk.catalogue.tables, ['odds', { ...tags, columns: new Map([['odd', odd]]) }]])
+    const names = raised('22P02', 'no room_c9."Odd ""type""" in room_c9."Odd ""names"""')
+    expect(fromDatabaseError(names, { ...desk.catalogue, tables })?.message).toBe(
+      'no "Odd ""type""" in "Odd ""names"""',
+    )
   })
 
   it('a message repeats no more of a value than a person reads, and no part of a name that the cut left', async () => {

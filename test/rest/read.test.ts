@@ -56,6 +56,8 @@ describe('columns', () => {
       { n: 2, s: 'y' },
       { n: 1, s: 'x' },
     ])
+    const table = encodeURIComponent('Odd "names"')
+    expect(await get(`/${table}?select=s&"order"->>a=is.null&"order"=gt.5`)).toEqual([{ s: 'x' }])
   })
 
   it('a type outside the list of casts is refused', async () => {

@@ -116,6 +116,7 @@ describe('insert', () => {
     const { status, body } = await send('POST', '/tags?select=name', [{}, {}], REPRESENTATION)
     expect([status, body]).toEqual([201, [{ name: 'nameless' }, { name: 'nameless' }]])
     expect((await send('POST', '/tags', [], REPRESENTATION)).body).toEqual([])
+    expect((await send('POST', '/tags', [], { ...REPRESENTATION, accept: 'text/csv' })).body).toBe('')
     expect((await send('POST', '/tags', [{}], { prefer: 'resolution=merge-duplicates' })).status).toBe(201)
   })
 

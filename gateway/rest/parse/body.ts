@@ -68,7 +68,7 @@ function parseJson(text: string, columns: readonly string[] | null, defaults: bo
   if (rows.length === 0) return { groups: [], rows: 0, single }
   const first = Object.keys(rows[0]!)
   const uniform = single || haveKeys(rows, first)
-  if (columns !== null && (!defaults || (uniform && columns.every((column) => first.includes(column))))) {
+  if (columns !== null && (!defaults || (uniform && columns.every((column) => Object.hasOwn(rows[0]!, column))))) {
     return { groups: [{ columns, json, rows: rows.length }], rows: rows.length, single }
   }
   if (columns === null) {

@@ -34,7 +34,8 @@ export async function runWrite(
  */
 export function nothingWritten(c: Context, request: WriteRequest): Response {
   if (isSingular(request)) throw notSingular(0)
-  return respond(c, request, { body: '[]', page: 0, total: '0' }, null)
+  const body = request.wish.format.kind === 'csv' ? '' : '[]'
+  return respond(c, request, { body, page: 0, total: '0' }, null)
 }
 
 function isSingular({ wish }: WriteRequest): boolean {

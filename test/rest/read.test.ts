@@ -60,6 +60,15 @@ describe('columns', () => {
     expect(await get(`/${table}?select=s&"order"->>a=is.null&"order"=gt.5`)).toEqual([{ s: 'x' }])
   })
 
+  it('a name of the answer that the database would cut off is refused, in two bytes for a letter too', async () => {
+    expect(await get(`/tickets?select=${'é'.repeat(31)}x:id&limit=1`)).toEqual([{ [`${'é'.repeat(31)}x`]: 1 }])
+    const long = 'é'.repeat(32)
+    for (const select of [`${long}:id`, `custom->${long}`, `${long}:customers(id)`, `...customers(${long}:id)`]) {
+      const response = await desk.fetch(`/tickets?select=${select}`)
+      expect([response.status, await response.json()]).toMatchObject([400, { code: 'PGRST100' }])
+    }
+  })
+
   it('a type outside the list of casts is refused', async () => {
     const response = await desk.fetch('/tickets?select=id::regclass')
     expect([response.status, await response.json()]).toEqual([400, expect.objectContaining({ code: '42704' })])

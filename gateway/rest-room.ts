@@ -9,6 +9,8 @@ import type { Catalogue } from './rest/catalogue/types.ts'
 
 /** How soon the data API shows what a migration changed. */
 const CHECK_MS = 2_000
+/** What nobody has asked about for so long may be as old as the last request: the next one waits for an answer. */
+const STALE_MS = 10_000
 
 const VERSION = `select tenancy.room_version($1) as version,
   exists (select from pg_catalog.pg_namespace where nspname = $1::text) as here`
@@ -23,7 +25,10 @@ interface RoomCatalogue {
  * Gives the data API its rooms. A catalogue is read once for each set of migrations and kept for all rooms that have
  * the same ones; which set a room has is asked again now and then, beside the request, not in front of it.
  */
-export function createRestRooms(tenants: Tenants<Record<string, unknown>>): (c: Context) => RestRoom {
+export function createRestRooms(
+  tenants: Tenants<Record<string, unknown>>,
+  now: () => number = Date.now,
+): (c: Context) => RestRoom {
   const byRoom = new LRUCache<string, RoomCatalogue>({ max: 10_000 })
   const byVersion = new LRUCache<string, Promise<Catalogue>>({ max: 50 })
 
@@ -39,17 +44,20 @@ export function createRestRooms(tenants: Tenants<Record<string, unknown>>): (c: 
     const { schema } = tenant.placement!
     const session = tenants.session(tenant)
     const run = (query: SqlQuery) => session.execute(query, { readOnly: true })
-    const loading = loadCatalogue(run, schema).catch((error: unknown) => {
-      byVersion.delete(version)
-      throw error
+    const forget = () => void byVersion.delete(version)
+    const loading = loadCatalogue(run, schema).then(async (catalogue) => {
+      // A migration in between: kept by the version before, it would be every other room's that still has that one.
+      if ((await versionOf(tenant)) !== version) forget()
+      return catalogue
     })
     byVersion.set(version, loading)
+    loading.catch(forget)
     return loading
   }
   const load = async (key: string, tenant: Tenant): Promise<Catalogue> => {
     const version = await versionOf(tenant)
     const catalogue = read(tenant, version)
-    byRoom.set(key, { version, catalogue, checkedAtMs: Date.now() })
+    byRoom.set(key, { version, catalogue, checkedAtMs: now() })
     catalogue.catch(() => byRoom.delete(key))
     return catalogue
   }
@@ -66,9 +74,10 @@ export function createRestRooms(tenants: Tenants<Record<string, unknown>>): (c: 
   const catalogueOf = (tenant: Tenant): Promise<Catalogue> => {
     const key = keyOf(tenant)
     const held = byRoom.get(key)
-    if (held === undefined) return loadWherever(tenant)
-    if (Date.now() - held.checkedAtMs > CHECK_MS) {
-      held.checkedAtMs = Date.now()
+    const ageMs = held === undefined ? Infinity : now() - held.checkedAtMs
+    if (held === undefined || ageMs > STALE_MS) return loadWherever(tenant)
+    if (ageMs > CHECK_MS) {
+      held.checkedAtMs = now()
       // What is held stays right enough until the answer is there; a failure is asked about again next time.
       load(key, tenant).catch(() => byRoom.delete(key))
     }

@@ -1,5 +1,6 @@
 import { InnkeeperError } from '../../tiers/errors.ts'
 import { type GatewayContext, type GatewayMiddleware, setHeader } from './env.ts'
+import { whenOver } from './when-over.ts'
 
 /** The requests under way: each with a signal, a deadline, and an end that a shutdown waits for. */
 export interface InFlight {
@@ -57,12 +58,14 @@ export function createInFlight(requestTimeoutMs: number): InFlight {
     c.set('signal', entry.controller.signal)
     if (isDraining) setHeader(c, 'connection', 'close')
     const outgoing = c.env?.outgoing
-    outgoing?.once('close', () => {
-      if (!outgoing.writableFinished) {
-        entry.controller.abort(new InnkeeperError('client_closed_request', 'The client closed the connection'))
-      }
-      leave(entry)
-    })
+    if (outgoing !== undefined) {
+      whenOver(c, () => {
+        if (!outgoing.writableFinished) {
+          entry.controller.abort(new InnkeeperError('client_closed_request', 'The client closed the connection'))
+        }
+        leave(entry)
+      })
+    }
     try {
       await new Promise<void>((resolve, reject) => {
         entry.fail = reject

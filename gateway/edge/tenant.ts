@@ -16,6 +16,7 @@ import type { Peers } from './peer.ts'
 import { rateLimitHeaders, refusedHeaders } from './rate-limit-headers.ts'
 import { requireScope, scopeOfMethod } from './scope.ts'
 import type { Usage } from './usage.ts'
+import { whenOver } from './when-over.ts'
 
 export interface TenantOptions {
   readonly config: Config
@@ -63,7 +64,8 @@ export function tenant(options: TenantOptions): GatewayMiddleware {
       c.set('user', principal.user)
       await next()
     } finally {
-      admission.release(usage)
+      // An answer is held until its client has taken it: whoever does not read could have any number of them here.
+      whenOver(c, () => admission.release(usage))
     }
   }
 }

@@ -36,6 +36,11 @@ export function notSingular(rows: number): RestError {
   return new RestError(406, 'PGRST116', 'Cannot coerce the result to a single JSON object', details)
 }
 
+/** The row of a PUT is not the one that its filters name. */
+export function otherKey(): RestError {
+  return new RestError(400, 'PGRST115', 'Payload values do not match URL in primary key column(s)')
+}
+
 export function unknownTable(name: string, known: Iterable<string>): RestError {
   const message = `Could not find the table '${name}' in the schema cache`
   return new RestError(404, 'PGRST205', message, null, suggestion(name, known, 'the table'))

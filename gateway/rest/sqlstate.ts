@@ -94,28 +94,43 @@ function cleanDetail(detail: string, catalogue: Catalogue): string | null {
 
 const HIDDEN = 'hidden column'
 
+/** A message repeats the value that it is about, which may be all that was sent; names stand before it. */
+const TEXT_MAX = 4_000
+/** What the cut left of a name, with its schema's, tells nobody. */
+const CUT_NAME = /[\w$".]{0,140}$/
+
 /** Constraint names are made of column names, and names of types and tables carry the schema's. */
 function withoutTenancy(text: string, catalogue: Catalogue): string {
-  const bare = text
+  const whole = text.length <= TEXT_MAX ? text : `${text.slice(0, TEXT_MAX).replace(CUT_NAME, '')}…`
+  const bare = whole
     .replaceAll(`${TENANT_COLUMN}_`, '')
     .replaceAll(`_${TENANT_COLUMN}`, '')
     .replaceAll(TENANT_COLUMN, HIDDEN)
   return QUALIFIED.test(bare) ? bare.replaceAll(QUALIFIED_ALL, unlessForeign(namesIn(catalogue))) : bare
 }
 
-/** `schema.name`, either of them perhaps in quotes; names have 63 bytes at most. */
-const QUALIFIED = /(?:"[^"]{1,63}"|[\w$]{1,63})\.("?)([\w$]{1,63})\1/
+/** `schema.name`, either of them perhaps in quotes; names have 63 bytes at most, and quotes in them are doubled. */
+const QUALIFIED = /(?:"[^"]{1,63}"|[\w$]{1,63})\.(?:"((?:[^"]|""){1,63})"|([\w$]{1,63}))/
 const QUALIFIED_ALL = new RegExp(QUALIFIED, 'g')
 
 /** The catalogue may have been read in another room of the same make, so not the schema is recognised but what is in it. */
 function namesIn(catalogue: Catalogue): ReadonlySet<string> {
   const names = new Set(catalogue.tables.keys())
   for (const { columns } of catalogue.tables.values()) {
-    for (const { type } of columns.values()) names.add(type.label.replace('[]', ''))
+    for (const { type } of columns.values()) names.add(unquoted(type.label.replace('[]', '')))
   }
   return names
 }
 
-function unlessForeign(names: ReadonlySet<string>): (whole: string, quote: string, name: string) => string {
-  return (whole, quote, name) => (names.has(name) ? `${quote}${name}${quote}` : whole)
+function unquoted(name: string): string {
+  return name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name
+}
+
+type Replace = (whole: string, quoted: string | undefined, bare: string | undefined) => string
+
+function unlessForeign(names: ReadonlySet<string>): Replace {
+  return (whole, quoted, bare) => {
+    const shown = bare ?? `"${quoted}"`
+    return names.has(unquoted(shown)) ? shown : whole
+  }
 }

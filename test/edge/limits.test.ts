@@ -1,11 +1,14 @@
+import { get, type IncomingMessage } from 'node:http'
+import { connect } from 'node:net'
 import { afterAll, describe, expect, test } from 'vitest'
+import { secret } from '../../config/index.ts'
 import { createAdmission } from '../../gateway/edge/admit.ts'
 import { createFailures } from '../../gateway/edge/failures.ts'
 import { rateLimitHeaders } from '../../gateway/edge/rate-limit-headers.ts'
 import { fullBucket, takeToken, waitForTokensMs } from '../../gateway/edge/token-bucket.ts'
 import { makeKeyText } from '../../tiers/keys/text.ts'
 import type { TenantId } from '../../tiers/types.ts'
-import { startGateway, type TestGateway, testConfig } from './support/gateway.ts'
+import { peeringOf, startGateway, type TestGateway, testConfig } from './support/gateway.ts'
 import { World } from './support/world.ts'
 
 const base = testConfig().tiers.free!.limits
@@ -151,6 +154,56 @@ describe('over HTTP', () => {
     finish.resolve({})
     expect((await slow).status).toBe(200)
     expect((await gateway.ask('/v1/whoami', { apikey: key })).status).toBe(200)
+  })
+
+  test('an answer that its client does not take is under way until it is taken', async () => {
+    const huge = await startGateway({
+      world,
+      config: { tiers: { free: { isolation: 'shared', limits: { concurrency: 1 } } } },
+      routes: (app) => app.get('/huge', (c) => c.text('x'.repeat(64 * 1024 * 1024))),
+    })
+    const apikey = world.key(world.tenant('umbrella'))
+    const { promise: begun, resolve } = Promise.withResolvers<IncomingMessage>()
+    get(`${huge.url}/huge`, { headers: { apikey } }, resolve)
+    const answer = await begun
+    expect((await huge.ask('/v1/whoami', { apikey })).json).toMatchObject({ code: 'rate_limited' })
+    await answer.resume().toArray()
+    expect((await huge.ask('/v1/whoami', { apikey })).status).toBe(200)
+    await huge.close()
+  })
+
+  test('whoever leaves while its tenant is looked up keeps no place on the way to another region', async () => {
+    const [left, asked] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    const away = new World()
+    const tenant = away.tenant('stark', { region: 'eu', away: 'forward' })
+    away.byId = async () => {
+      asked.resolve()
+      await left.promise
+      return tenant
+    }
+    const region = (name: 'us' | 'eu') => ({
+      url: `http://${name}.example.com`,
+      peerUrl: 'http://127.0.0.1:1',
+      key: secret(`KEY_${name.toUpperCase()}`),
+      peering: peeringOf(name),
+      clusters: { [`${name}-1`]: { url: secret('CLUSTER'), adminUrl: secret('CLUSTER') } },
+    })
+    const gateway = await startGateway({
+      world: away,
+      config: {
+        regions: { us: region('us'), eu: region('eu') },
+        tiers: { free: { isolation: 'shared', limits: { concurrency: 1 } } },
+      },
+    })
+    const apikey = away.key(tenant)
+    const socket = connect(gateway.port, '127.0.0.1').resume()
+    socket.write(`GET /v1/whoami HTTP/1.1\r\nhost: localhost\r\napikey: ${apikey}\r\n\r\n`)
+    await asked.promise
+    await new Promise((resolve) => socket.end().once('close', resolve))
+    left.resolve()
+    expect((await gateway.ask('/v1/whoami', { apikey })).json.code).toBe('region_unavailable')
+    expect((await gateway.ask('/v1/whoami', { apikey })).json.code).toBe('region_unavailable')
+    await gateway.close()
   })
 
   test('guessing keys ends in 429, while a good key from the same address goes on', async () => {

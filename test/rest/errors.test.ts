@@ -109,6 +109,8 @@ describe('requests that cannot be read', () => {
     '/tickets?order=id.asc.desc',
     '/tickets?limit=many',
     '/tickets?"id=eq.1',
+    '/tickets?title=fts(99999).x',
+    '/tickets?title=fts(-).x',
   ])('%s is PGRST100', async (path) => {
     expect(await ask(path)).toMatchObject([400, { code: 'PGRST100', message: expect.any(String) }])
   })
@@ -217,6 +219,22 @@ describe("the database's own errors", () => {
       fromDatabaseError(raised('22P02', 'invalid input value for enum room_c9.ticket_status: "x.y"'), desk.catalogue)
         ?.message,
     ).toBe('invalid input value for enum ticket_status: "x.y"')
+    const tags = desk.catalogue.tables.get('tags')!
+    const id = tags.columns.get('id')!
+    const odd = { ...id, type: { ...id.type, label: '"Odd ""type"""[]' } }
+    const tables = new Map([...desk.catalogue.tables, ['odds', { ...tags, columns: new Map([['odd', odd]]) }]])
+    const names = raised('22P02', 'no room_c9."Odd ""type""" in room_c9."Odd ""names"""')
+    expect(fromDatabaseError(names, { ...desk.catalogue, tables })?.message).toBe(
+      'no "Odd ""type""" in "Odd ""names"""',
+    )
+  })
+
+  it('a message repeats no more of a value than a person reads, and no part of a name that the cut left', async () => {
+    const answer = await ask('/tags', json('POST', { id: 'x'.repeat(1_000_000) }))
+    expect(answer).toMatchObject([400, { code: '22P02' }])
+    expect(JSON.stringify(answer).length).toBeLessThan(5_000)
+    const message = `${'x '.repeat(1_992)}"room_c9".ticket_status`
+    expect(fromDatabaseError(raised('22P02', message), desk.catalogue)?.message).not.toContain('room')
   })
 
   it('no message names the hidden column', () => {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { openApiDocument } from '../../gateway/rest/openapi/document.ts'
 import { splitUrl } from '../../gateway/rest/url.ts'
 import { type Desk, openDesk } from './desk.ts'
 
@@ -63,6 +64,14 @@ describe('the OpenAPI document', () => {
   it('shows neither tenant_id nor the name of the room', async () => {
     for (const init of [{}, BROWSER])
       expect(await (await desk.fetch('/', init)).text()).not.toMatch(/tenant_id|room_b7/)
+  })
+
+  it('a table called error is described like any other', () => {
+    const { tables } = desk.catalogue
+    const error = { ...tables.get('tags')!, name: 'error' }
+    const catalogue = { ...desk.catalogue, tables: new Map([...tables, ['error', error]]) }
+    const { components } = openApiDocument(catalogue) as Document
+    expect(components!.schemas!.error).toEqual(components!.schemas!.tags)
   })
 
   it('every reference in it leads somewhere', async () => {

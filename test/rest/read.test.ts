@@ -56,6 +56,17 @@ describe('columns', () => {
       { n: 2, s: 'y' },
       { n: 1, s: 'x' },
     ])
+    const table = encodeURIComponent('Odd "names"')
+    expect(await get(`/${table}?select=s&"order"->>a=is.null&"order"=gt.5`)).toEqual([{ s: 'x' }])
+  })
+
+  it('a name of the answer that the database would cut off is refused, in two bytes for a letter too', async () => {
+    expect(await get(`/tickets?select=${'é'.repeat(31)}x:id&limit=1`)).toEqual([{ [`${'é'.repeat(31)}x`]: 1 }])
+    const long = 'é'.repeat(32)
+    for (const select of [`${long}:id`, `custom->${long}`, `${long}:customers(id)`, `...customers(${long}:id)`]) {
+      const response = await desk.fetch(`/tickets?select=${select}`)
+      expect([response.status, await response.json()]).toMatchObject([400, { code: 'PGRST100' }])
+    }
   })
 
   it('a type outside the list of casts is refused', async () => {
@@ -233,6 +244,19 @@ describe('pages and counts', () => {
       { id: 1, comments: [{ count: 2 }] },
       { id: 2, comments: [{ count: 0 }] },
     ])
+  })
+
+  it('the total beside count() is that of the rows of the answer, whatever the page and the method', async () => {
+    const range = async (query: string, method: string) => {
+      const { headers } = await desk.fetch(`/tickets?${query}`, { method, headers: { prefer: 'count=exact' } })
+      return headers.get('content-range')
+    }
+    for (const method of ['GET', 'HEAD']) {
+      expect(await range('select=count()', method)).toBe('0-0/1')
+      expect(await range('select=count()&limit=1', method)).toBe('0-0/1')
+      expect(await range('select=status,count()', method)).toBe('0-2/3')
+      expect(await range('select=status,count()&limit=1', method)).toBe('0-0/3')
+    }
   })
 })
 

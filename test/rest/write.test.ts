@@ -116,6 +116,7 @@ describe('insert', () => {
     const { status, body } = await send('POST', '/tags?select=name', [{}, {}], REPRESENTATION)
     expect([status, body]).toEqual([201, [{ name: 'nameless' }, { name: 'nameless' }]])
     expect((await send('POST', '/tags', [], REPRESENTATION)).body).toEqual([])
+    expect((await send('POST', '/tags', [], { ...REPRESENTATION, accept: 'text/csv' })).body).toBe('')
     expect((await send('POST', '/tags', [{}], { prefer: 'resolution=merge-duplicates' })).status).toBe(201)
   })
 
@@ -152,6 +153,34 @@ describe('insert', () => {
     ])
     const form = { 'content-type': 'application/x-www-form-urlencoded', ...REPRESENTATION }
     expect((await send('POST', '/tags', 'id=70&name=a+b', form)).body).toEqual([{ id: 70, name: 'a b' }])
+  })
+
+  it('rows take defaults by their keys however deep their values are', async () => {
+    const deep = `${'['.repeat(300)}"]\\"",{"title":1}${']'.repeat(300)}`
+    const body = (value: string) => `[{"title":"a","customer_id":1,"custom":${value}}, {"customer_id":1, "title":"b"}]`
+    const path = '/tickets?columns=title,customer_id,custom&select=title,custom'
+    const prefer = { prefer: 'missing=default,return=representation' }
+    const { body: rows } = await send('POST', path, body(deep), prefer)
+    expect(rows).toEqual([
+      { title: 'a', custom: JSON.parse(deep) },
+      { title: 'b', custom: null },
+    ])
+    const deeper = '['.repeat(20_000) + ']'.repeat(20_000)
+    expect(await send('POST', path, body(deeper), prefer)).toMatchObject({ status: 400, body: { code: '54001' } })
+  })
+
+  it.each<[string, string, string]>([
+    ['the fields of a form', 'application/x-www-form-urlencoded', 'name=x&'.repeat(2_000)],
+    ['the fields of a line of CSV', 'text/csv', `name${','.repeat(2_000)}`],
+    ['what a CSV becomes', 'text/csv', `${'n'.repeat(4_000)}\n${'x\n'.repeat(20_000)}`],
+  ])('the number of %s is bounded', async (_what, type, text) => {
+    const answer = await send('POST', '/tags', text, { 'content-type': type })
+    expect(answer).toMatchObject({ status: 400, body: { code: 'PGRST102' } })
+  })
+
+  it('the number of rows of defaults alone is bounded, since each of them lengthens the statement', async () => {
+    const rows = Array.from({ length: 10_000 }, () => ({}))
+    expect(await send('POST', '/tags', rows)).toMatchObject({ status: 400, body: { code: 'PGRST100' } })
   })
 
   it.each<[string, unknown, string]>([
@@ -219,6 +248,23 @@ describe('upsert', () => {
     expect((await send('PUT', '/tags', { id: 81, name: 'x' })).body).toMatchObject({ code: 'PGRST105' })
     expect((await send('PUT', '/tags?name=eq.80', { id: 81, name: 'x' })).body).toMatchObject({ code: 'PGRST105' })
     expect((await send('PUT', '/tags?id=gt.80', { id: 81, name: 'x' })).body).toMatchObject({ code: 'PGRST105' })
+  })
+})
+
+describe('a PUT writes no other row than its filters name', () => {
+  it('when the two differ beyond the digits of a JavaScript number', async () => {
+    const body = '{"id":9007199254740993,"name":"large"}'
+    expect((await send('PUT', '/tags?id=eq.9007199254740992', body)).body).toMatchObject({ code: 'PGRST115' })
+    expect((await send('PUT', '/tags?id=eq.9007199254740992', body, OBJECT)).body).toMatchObject({ code: 'PGRST115' })
+    expect(await desk.sql(`select from tags where name = 'large'`)).toEqual([])
+    expect((await send('PUT', '/tags?id=eq.9007199254740993', body)).status).toBe(204)
+    expect(await desk.sql(`select id from tags where name = 'large'`)).toEqual([{ id: '9007199254740993' }])
+  })
+
+  it('when columns= leaves the key out', async () => {
+    const { body } = await send('PUT', '/tags?id=eq.1&columns=name', { id: 1, name: 'other' })
+    expect(body).toMatchObject({ code: 'PGRST115' })
+    expect(await desk.sql(`select from tags where name = 'other'`)).toEqual([])
   })
 })
 

@@ -3,6 +3,12 @@ import { quoteIdent } from '../quote.ts'
 import { ROOM_IDENTIFIER } from '../types.ts'
 
 /**
+ * Very long texts are seldom sent twice. Prepared they would push the good ones out of a connection's statements; kept here,
+ * some thousands of them are more than there is memory.
+ */
+export const PREPARED_CHARS_MAX = 16_384
+
+/**
  * Puts the tenant's schema into statement texts. Qualified names, not a search path, because a path that changes makes
  * the server plan a prepared statement again. The result is cached: the same text object serves every request, so the
  * connection's statement cache finds it without hashing a new string each time.
@@ -13,6 +19,7 @@ export function createRoomText(entriesMax: number): (text: string, schema: strin
     let bySchema = cache.get(text)
     if (bySchema === undefined) {
       if (!text.includes(ROOM_IDENTIFIER)) return text
+      if (text.length > PREPARED_CHARS_MAX) return text.replaceAll(ROOM_IDENTIFIER, quoteIdent(schema))
       bySchema = new Map()
       cache.set(text, bySchema)
     }

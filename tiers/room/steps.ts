@@ -6,6 +6,7 @@ import type { IsolationLevel, SqlQuery, TransactionOptions } from '../types.ts'
 import { enterStep, RESET_STEP } from './enter.ts'
 import type { PlacedTenant, RoomBatch } from './entrance.ts'
 import type { TicketKey } from './keys.ts'
+import { PREPARED_CHARS_MAX } from './room-text.ts'
 
 /** A statement of the application's, with how its rows are wanted. */
 export interface Statement extends SqlQuery {
@@ -96,7 +97,6 @@ export function createStepMaker(deps: StepMakerDeps): StepMaker {
         text,
         // Here, before there is a connection: a value that cannot be converted is the caller's error and nothing else.
         params: wireValues(statement.params),
-        // Very long texts are seldom sent twice; kept, they would push the good ones out of the connection's statements.
         prepared: deps.preparedOn(tenant.placement.cluster) && text.length <= PREPARED_CHARS_MAX,
         rows: statement.rows ?? 'object',
         parsers: statement.parsers ?? standardParsers,
@@ -105,7 +105,6 @@ export function createStepMaker(deps: StepMakerDeps): StepMaker {
   }
 }
 
-const PREPARED_CHARS_MAX = 16_384
 const OPENINGS_PER_TENANT_MAX = 100
 
 function openingKey(interactive: boolean, options: TransactionOptions, claims: string): string {

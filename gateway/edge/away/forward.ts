@@ -6,6 +6,7 @@ import { bodyTooLarge } from '../body-limit.ts'
 import type { GatewayContext } from '../env.ts'
 import type { Peers } from '../peer.ts'
 import { EdgeResponse } from '../response.ts'
+import { whenOver } from '../when-over.ts'
 import { createCapacity } from './capacity.ts'
 import { ExchangeError, exchange } from './exchange.ts'
 import { failureOf, mayRetry } from './failure.ts'
@@ -54,7 +55,7 @@ export function createForward({ config, region, peers, pools, tokens }: ForwardO
     }
     const body = bodyOf(incoming, tier.limits.bodyBytesMax)
     const release = capacity.take(peer, tenant, tier.limits.concurrency)
-    outgoing.once('close', release)
+    whenOver(c, release)
 
     const method = incoming.method!
     const hop = c.get('observed').hop(region, tenant.region)

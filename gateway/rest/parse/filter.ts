@@ -35,7 +35,11 @@ function parseModifier(cursor: Cursor, operator: Operator): { quantifier: Quanti
   const word = takeUntil(cursor, ')')
   expect(cursor, ')')
   const spec = OPERATORS[operator]
-  if (spec.value === 'search') return { ...none, language: word }
+  if (spec.value === 'search') {
+    // A number, or "-", would be taken for an OID, and one that does not exist for the server's own trouble.
+    if (/^(?:-|\d+)$/.test(word)) fail(cursor, 'expected the name of a text search configuration')
+    return { ...none, language: word }
+  }
   if (spec.quantified && (word === 'any' || word === 'all')) return { ...none, quantifier: word }
   return fail(cursor, `expected no "(${word})" after ${operator}`)
 }

@@ -53,8 +53,8 @@ function parseParameter(root: Node, key: string, value: string, checkColumn: Col
   const negated = names.at(-1) === 'not' && (last === 'and' || last === 'or')
   if (negated) names.pop()
   const node = nodeAt(root, names)
-  // A quoted name is always a column's, so that columns called "order" or "limit" can be reached.
-  switch (key.endsWith('"') ? '' : last) {
+  // A quoted name is always a column's, and so is one with a path: columns called "order" or "limit" can be reached.
+  switch (key.endsWith('"') || path.length > 0 ? '' : last) {
     case 'order':
       node.order = parseOrder(value)
       return

@@ -1,10 +1,11 @@
 import { quoteIdent } from '../../../tiers/quote.ts'
-import type { Node } from '../ast.ts'
+import { type Condition, emptyNode, type Node } from '../ast.ts'
 import { type Key, type Table, TENANT_COLUMN } from '../catalogue/types.ts'
 import { RestError, unknownPayloadColumn } from '../errors.ts'
 import type { Payload, RowGroup } from '../parse/body.ts'
 import type { Preferences } from '../parse/prefer.ts'
-import { bind, newAlias } from './params.ts'
+import { whereClause, whereSql } from './filter.ts'
+import { bind, countPart, newAlias } from './params.ts'
 import { type Scope, tableSql } from './scope.ts'
 import type { Statement } from './statement.ts'
 import { returningSql, type WriteOptions, writeSql } from './write.ts'
@@ -12,6 +13,8 @@ import { returningSql, type WriteOptions, writeSql } from './write.ts'
 export interface InsertOptions extends WriteOptions {
   readonly resolution: Preferences['resolution']
   readonly onConflict: readonly string[] | null
+  /** Which of the payload's rows are written: those that meet all of them. */
+  readonly where: readonly Condition[]
 }
 
 /** Writes the one statement of a POST (or PUT): the payload is a single parameter, whatever the number of its rows. */
@@ -28,12 +31,14 @@ function groupSql(scope: Scope, group: RowGroup, options: InsertOptions): string
   const conflict = conflictSql(scope.table, group.columns, options)
   // Rows without any key are made of defaults alone, which SELECT has no word for; VALUES has.
   if (group.columns.length === 0) {
+    for (let row = 0; row < group.rows; row++) countPart(scope.params)
     const rows = Array.from({ length: group.rows }, () => '(default)').join(', ')
     return `${target} (${quoteIdent(TENANT_COLUMN)}) values ${rows}${conflict}${returning}`
   }
   const list = group.columns.map(quoteIdent).join(', ')
   const source = `pg_catalog.json_to_recordset(${bind(scope.params, group.json, 'json')}) as b(${recordSql(scope.table, group.columns)})`
-  return `${target} (${list}) select ${list} from ${source}${conflict}${returning}`
+  const where = whereClause(whereSql({ ...scope, alias: 'b' }, { ...emptyNode(), where: [...options.where] }))
+  return `${target} (${list}) select ${list} from ${source}${where}${conflict}${returning}`
 }
 
 /** The column definition list by which the database reads JSON objects as rows. */

@@ -5,7 +5,7 @@ import { bodySql, csvHeader } from './body.ts'
 import { whereClause, whereSql } from './filter.ts'
 import { bind } from './params.ts'
 import { type Scope, tableSql } from './scope.ts'
-import { columnListSql, pageSql, selectSql } from './select.ts'
+import { columnListSql, countsRows, pageSql, selectSql } from './select.ts'
 import type { Statement } from './statement.ts'
 
 /**
@@ -26,10 +26,12 @@ export function readSql(scope: Scope, node: Node, { format, count, withBody }: R
   const select = selectSql(scope, node)
   const from = `from ${tableSql(scope.table.name)} ${scope.alias}`
   const where = whereClause(whereSql(scope, node))
-  const columns = withBody ? columnListSql(select.columns) : ''
+  const counts = countsRows(select)
+  const columns = withBody || counts ? columnListSql(select.columns) : ''
   const rows = `select ${columns} ${from}${withBody ? select.joins : ''}${where}${select.groupBy}${pageSql(scope, node)}`
   const body = withBody ? bodySql(format, select.columns) : 'null'
-  const total = totalSql(scope, node, `${from}${where}`, count)
+  const matching = counts ? `from (select ${columns} ${from}${where}${select.groupBy}) g` : `${from}${where}`
+  const total = totalSql(scope, node, matching, count)
   const query = {
     text: `select ${body} as body, pg_catalog.count(*)::int as page, ${total} as total from (${rows}) s`,
     params: scope.params.values,

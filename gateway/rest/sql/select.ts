@@ -41,6 +41,11 @@ function groupBySql(scope: Scope, node: Node, columns: readonly OutputColumn[]):
   return keys.length === 0 ? '' : ` group by ${keys.join(', ')}`
 }
 
+/** Rows are counted, so the answer's rows are not the table's. */
+export function countsRows({ columns }: SelectSql): boolean {
+  return columns.some(({ sql }) => sql === COUNT_SQL)
+}
+
 const COUNT_SQL = 'pg_catalog.count(*)'
 
 /** `count()`, and plain `count` where no column is called that. */
@@ -72,11 +77,15 @@ function columnSql(scope: Scope, name: string): OutputColumn {
   return { name, sql: `${scope.alias}.${quoteIdent(name)}` }
 }
 
+/** Beyond it the database cuts a name off, and two may become one. */
+const NAME_BYTES_MAX = 63
+
 /** @throws RestError PGRST100 for an alias that cannot be one: unlike all other names these are the client's own */
 export function columnListSql(columns: readonly OutputColumn[]): string {
   return columns
     .map(({ name, sql }) => {
-      if (!isQuotable(name)) throw parseError('An alias or a JSON key cannot be used as a name in the answer')
+      if (!isQuotable(name) || Buffer.byteLength(name) > NAME_BYTES_MAX)
+        throw parseError('An alias or a JSON key cannot be used as a name in the answer')
       return `${sql} as ${quoteIdent(name)}`
     })
     .join(', ')

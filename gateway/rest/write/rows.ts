@@ -14,7 +14,7 @@ export async function insertRows(c: Context, room: RestRoom): Promise<Response> 
   if (resolution === 'merge-duplicates') requirePrivilege(request.table, 'update')
   const payload = await payloadOf(c, request)
   if (payload.groups.length === 0) return nothingWritten(c, request)
-  const options: InsertOptions = { ...request.options, resolution, onConflict: request.query.onConflict }
+  const options: InsertOptions = { ...request.options, resolution, onConflict: request.query.onConflict, where: [] }
   // Rows that the client itself sent are no surprise: they come back however many they are.
   const scope = { ...request.scope, maxRows: Math.max(room.maxRows, payload.rows) }
   return runWrite(c, room, request, insertSql(scope, request.query.root, payload, options))

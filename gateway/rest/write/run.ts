@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import type { QueryResult } from '../../../tiers/types.ts'
 import type { Table } from '../catalogue/types.ts'
-import { notSingular, RestError } from '../errors.ts'
+import { notSingular, otherKey, RestError } from '../errors.ts'
 import { respondWrite } from '../respond.ts'
 import type { RestRoom } from '../room.ts'
 import { type AnswerRow, answerOf, type Statement } from '../sql/statement.ts'
@@ -22,7 +22,9 @@ export async function runWrite(
 ): Promise<Response> {
   const check = checkOf(c.req.method, request)
   const result = await room.run(query, check === null ? { readOnly: false } : { readOnly: false, check })
-  return respond(c, request, answerOf(result), csvHeader)
+  const answer = answerOf(result)
+  if (c.req.method === 'PUT') requireOwnRow(answer)
+  return respond(c, request, answer, csvHeader)
 }
 
 /**
@@ -32,11 +34,17 @@ export async function runWrite(
  */
 export function nothingWritten(c: Context, request: WriteRequest): Response {
   if (isSingular(request)) throw notSingular(0)
-  return respond(c, request, { body: '[]', page: 0, total: '0' }, null)
+  const body = request.wish.format.kind === 'csv' ? '' : '[]'
+  return respond(c, request, { body, page: 0, total: '0' }, null)
 }
 
 function isSingular({ wish }: WriteRequest): boolean {
   return wish.format.kind === 'object' && wish.prefer.return === 'representation'
+}
+
+/** The row of a PUT is written where its filters hold for it. */
+function requireOwnRow({ total }: AnswerRow): void {
+  if (total === '0') throw otherKey()
 }
 
 function checkOf(method: string, request: WriteRequest): Check | null {
@@ -45,7 +53,9 @@ function checkOf(method: string, request: WriteRequest): Check | null {
   const singular = isSingular(request)
   if (!singular && most === null) return null
   return function checkRows(result) {
-    const { page, total } = answerOf(result)
+    const answer = answerOf(result)
+    if (method === 'PUT') requireOwnRow(answer)
+    const { page, total } = answer
     const written = Number(total)
     if (most !== null && written > most) {
       const message = 'Query result exceeds max-affected preference constraint'

@@ -34,7 +34,9 @@ export interface Entered {
   readonly outcome: BatchOutcome & { state: TransactionState }
 }
 
-const DIRTY_RETRIES = 5
+const own = (text: string): Step => ({ text, params: [], prepared: false, rows: 'none' })
+const BEGIN = own('begin isolation level read committed read write')
+const COMMIT = own('commit')
 /** As many as there may be idle connections that were all ended, and none has been heard of yet. */
 const ENDED_RETRIES = 50
 /** A third of a ticket's life. */
@@ -60,7 +62,6 @@ export async function enterRoom(
   let tenant = placed instanceof Promise ? await placed : placed
   const { parking } = deps
   let deadline = 0
-  let dirty = 0
   let sent = 0
   let replanned = false
   const park = async () => {
@@ -96,7 +97,7 @@ export async function enterRoom(
         throw error
       }
     }
-    const outcome = await send(lease, batch, signal, ++sent <= ENDED_RETRIES)
+    const outcome = await sendClean(lease, batch, signal, ++sent <= ENDED_RETRIES)
     if (outcome === 'not begun') continue
     const refusal = outcome.error
     if (refusal === null || outcome.failedStep >= batch.firstOwn) {
@@ -107,11 +108,10 @@ export async function enterRoom(
       lease.release()
       continue
     }
-    const state = isDatabaseError(refusal) ? refusal.code : undefined
+    const state = codeOf(refusal)
     // A refused entrance inside an explicit BEGIN leaves a failed transaction behind.
     if (outcome.state !== 'I' || !isElsewhere(state)) lease.connection.doomed = true
     lease.release()
-    if (state === SQLSTATE.dirtySession && ++dirty <= DIRTY_RETRIES) continue
     if (!isElsewhere(state)) throw explain(refusal, state)
 
     deadline ||= performance.now() + deps.movingWaitMs
@@ -132,6 +132,25 @@ async function replaced(deps: EntranceDeps, tenant: PlacedTenant, fresh: boolean
     if (!isInnkeeperError(error, 'directory_unavailable')) throw error
     return tenant
   }
+}
+
+/**
+ * Sends the batch, again where its transaction began by a default that another tenant's statement had left in the session: then in
+ * a transaction that says itself how it begins, and that takes the RESET ALL along when it ends. The connection is not given up
+ * instead, because behind a proxy the session would stay as it is, and be the next one's.
+ */
+async function sendClean(lease: Lease, batch: RoomBatch, signal: AbortSignal | undefined, mayAgain: boolean) {
+  const first = await send(lease, batch, signal, mayAgain)
+  if (first === 'not begun' || first.state !== 'I' || first.failedStep >= batch.firstOwn) return first
+  if (codeOf(first.error) !== SQLSTATE.dirtySession) return first
+  const whole = { steps: [BEGIN, ...batch.steps, COMMIT], firstOwn: batch.firstOwn + 1 }
+  const outcome = await send(lease, whole, signal, mayAgain)
+  if (outcome === 'not begun') return outcome
+  return { ...outcome, results: outcome.results.slice(1, 1 + batch.steps.length), failedStep: outcome.failedStep - 1 }
+}
+
+function codeOf(error: Error | null): string | undefined {
+  return isDatabaseError(error) ? error.code : undefined
 }
 
 /** @returns `not begun` where the connection had been ended before the application's own was executed, and it may be sent again */

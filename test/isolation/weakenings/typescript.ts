@@ -104,8 +104,8 @@ export const SOURCE_WEAKENINGS: readonly SourceWeakening[] = [
     check: 'a tenant’s poison does not cost the next one its request',
     isolation: 'shared',
     file: 'tiers/room/entrance.ts',
-    from: 'state === SQLSTATE.dirtySession &&',
-    to: 'false &&',
+    from: 'if (codeOf(first.error) !== SQLSTATE.dirtySession) return first',
+    to: 'return first',
   },
   {
     name: 'a parked request keeps its connection',

@@ -34,9 +34,10 @@ export interface Entered {
   readonly outcome: BatchOutcome & { state: TransactionState }
 }
 
+const DIRTY_RETRIES = 5
 const own = (text: string): Step => ({ text, params: [], prepared: false, rows: 'none' })
-const BEGIN = own('begin isolation level read committed read write')
-const COMMIT = own('commit')
+/** Stays, whatever becomes of what is sent behind it. */
+const CLEANING = [own('reset all'), own('commit')]
 /** As many as there may be idle connections that were all ended, and none has been heard of yet. */
 const ENDED_RETRIES = 50
 /** A third of a ticket's life. */
@@ -62,6 +63,7 @@ export async function enterRoom(
   let tenant = placed instanceof Promise ? await placed : placed
   const { parking } = deps
   let deadline = 0
+  let dirty = 0
   let sent = 0
   let replanned = false
   const park = async () => {
@@ -112,6 +114,7 @@ export async function enterRoom(
     // A refused entrance inside an explicit BEGIN leaves a failed transaction behind.
     if (outcome.state !== 'I' || !isElsewhere(state)) lease.connection.doomed = true
     lease.release()
+    if (state === SQLSTATE.dirtySession && ++dirty <= DIRTY_RETRIES) continue
     if (!isElsewhere(state)) throw explain(refusal, state)
 
     deadline ||= performance.now() + deps.movingWaitMs
@@ -135,18 +138,19 @@ async function replaced(deps: EntranceDeps, tenant: PlacedTenant, fresh: boolean
 }
 
 /**
- * Sends the batch, again where its transaction began by a default that another tenant's statement had left in the session: then in
- * a transaction that says itself how it begins, and that takes the RESET ALL along when it ends. The connection is not given up
- * instead, because behind a proxy the session would stay as it is, and be the next one's.
+ * Sends the batch, again where its transaction began by a default that another tenant's statement had left in the session: the
+ * RESET ALL in it was undone with it. To give the connection up is not enough, because behind a proxy the session would stay as it
+ * is, and be the next one's.
  */
 async function sendClean(lease: Lease, batch: RoomBatch, signal: AbortSignal | undefined, mayAgain: boolean) {
   const first = await send(lease, batch, signal, mayAgain)
   if (first === 'not begun' || first.state !== 'I' || first.failedStep >= batch.firstOwn) return first
   if (codeOf(first.error) !== SQLSTATE.dirtySession) return first
-  const whole = { steps: [BEGIN, ...batch.steps, COMMIT], firstOwn: batch.firstOwn + 1 }
-  const outcome = await send(lease, whole, signal, mayAgain)
+  const before = CLEANING.length
+  const cleaned = { steps: [...CLEANING, ...batch.steps], firstOwn: before + batch.firstOwn }
+  const outcome = await send(lease, cleaned, signal, mayAgain)
   if (outcome === 'not begun') return outcome
-  return { ...outcome, results: outcome.results.slice(1, 1 + batch.steps.length), failedStep: outcome.failedStep - 1 }
+  return { ...outcome, results: outcome.results.slice(before), failedStep: outcome.failedStep - before }
 }
 
 function codeOf(error: Error | null): string | undefined {
@@ -195,6 +199,13 @@ function moving(cause: unknown): InnkeeperError {
 }
 
 function explain(error: Error, state: string | undefined): Error {
+  if (state === SQLSTATE.dirtySession) {
+    // Nobody left that in a session: it is what the server, or the role, is set to.
+    return new InnkeeperError('cluster_unavailable', 'The database server takes no writes', {
+      cause: error,
+      retryAfterMs: 1_000,
+    })
+  }
   if (state === SQLSTATE.ticketForged || state === SQLSTATE.ticketOld) {
     return new InnkeeperError('internal', 'The database refused this gateway', {
       cause: error,

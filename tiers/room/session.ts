@@ -31,6 +31,8 @@ export interface RoomSessionDeps extends EntranceDeps {
   transactionTimeoutMs(tier: string): number
 }
 
+const ROLLBACK_TIMEOUT_MS = 2_000
+
 type Outcome = BatchOutcome & { state: TransactionState }
 
 /** @param claims the user's, as JSON, or an empty string */
@@ -251,9 +253,11 @@ class OpenTransaction {
     const entered = this.#entered
     if (entered === null || this.#state === 'I' || entered.lease.connection.doomed) return
     try {
-      const outcome = await entered.lease.connection.run([
-        { text: 'rollback', params: [], prepared: false, rows: 'none' },
-      ])
+      // A server that does not answer must keep neither the caller nor the connection's place.
+      const outcome = await entered.lease.connection.run(
+        [{ text: 'rollback', params: [], prepared: false, rows: 'none' }],
+        AbortSignal.timeout(ROLLBACK_TIMEOUT_MS),
+      )
       if (outcome.error !== null || outcome.state !== 'I') entered.lease.connection.doomed = true
       this.#state = outcome.state
     } catch {

@@ -106,6 +106,7 @@ export const SOURCE_WEAKENINGS: readonly SourceWeakening[] = [
     file: 'tiers/room/entrance.ts',
     from: 'if (codeOf(first.error) !== SQLSTATE.dirtySession) return first',
     to: 'return first',
+    also: ['state === SQLSTATE.dirtySession && ++dirty', 'false && ++dirty'],
   },
   {
     name: 'a parked request keeps its connection',

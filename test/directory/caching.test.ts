@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { LoadingCache } from '../../tiers/cache/loading-cache.ts'
 import { isInnkeeperError } from '../../tiers/errors.ts'
 import { waitUntil } from '../support/wait.ts'
 import { expectSoon, type OpenDirectory, startControl, startProxy, type TestControl } from './support.ts'
@@ -150,6 +151,20 @@ test.each([
   } finally {
     vi.useRealTimers()
   }
+})
+
+test('what a process with a clock far ahead has left serves no longer than anything else', async () => {
+  const cache = new LoadingCache<string>({
+    entriesMax: 10,
+    ttlMs: 10,
+    negativeTtlMs: 10,
+    staleMs: 300,
+    down: () => true,
+    load: () => Promise.reject(new Error('out of reach')),
+  })
+  cache.restore('ahead', 'left', Date.now() + 86_400_000)
+  expect(await cache.get('ahead')).toBe('left')
+  await expect.poll(() => cache.get('ahead').catch((error: Error) => error.message)).toBe('out of reach')
 })
 
 test('refresh asks the control database whatever is held', async () => {

@@ -85,7 +85,7 @@ export class LoadingCache<T> {
 
   /** Takes what an earlier process held: never fresh, so that the source is asked first wherever it can be. */
   restore(key: string, value: T, loadedAtMs: number): void {
-    const entry = { value, asOf: -1, loadedAtMs, freshUntilMs: 0 }
+    const entry = { value, asOf: -1, loadedAtMs: Math.min(loadedAtMs, now()), freshUntilMs: 0 }
     if (this.#isServable(entry) && !this.#found.has(key)) this.#found.set(key, entry)
   }
 

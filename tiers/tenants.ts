@@ -224,11 +224,14 @@ function endedBy(signal: AbortSignal, session: RoomSession): RoomSession {
   }
 }
 
-/** A session whose tenant is looked up at the first statement. */
+/** A session whose tenant is looked up at the first statement; at the next one again, where that failed. */
 function lateSession(make: () => Promise<RoomSession>): RoomSession {
   let made: Promise<RoomSession> | null = null
   const session = () => {
-    made ??= make()
+    made ??= make().catch((error) => {
+      made = null
+      throw error
+    })
     return made
   }
   return {

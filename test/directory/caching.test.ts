@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { LoadingCache } from '../../tiers/cache/loading-cache.ts'
 import { isInnkeeperError } from '../../tiers/errors.ts'
 import { waitUntil } from '../support/wait.ts'
 import { expectSoon, type OpenDirectory, startControl, startProxy, type TestControl } from './support.ts'
@@ -131,6 +132,39 @@ test('what was looked up together is not looked up again together', async () => 
   expect(Math.max(...times) - Math.min(...times)).toBeGreaterThan(ttlMs * 0.1)
   expect(Math.min(...times)).toBeGreaterThan(ttlMs * 0.85)
   expect(Math.max(...times)).toBeLessThan(ttlMs * 1.15 + loadMs + 300)
+})
+
+test.each([
+  ['back', -3_600_000],
+  ['forward', 48 * 3_600_000],
+])('a clock that is set %s makes nothing older or younger, nor keeps anything from being held', async (way, byMs) => {
+  await Promise.all([control.tenant(`held-${way}`), control.tenant(`new-${way}`)])
+  const directory = await connected()
+  await directory.bySlug(`held-${way}`)
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + byMs })
+  try {
+    for (let n = 0; n < 3; n++) {
+      await directory.bySlug(`held-${way}`)
+      await directory.bySlug(`new-${way}`)
+    }
+    expect(directory.lookups.control).toBe(2)
+  } finally {
+    vi.useRealTimers()
+  }
+})
+
+test('what a process with a clock far ahead has left serves no longer than anything else', async () => {
+  const cache = new LoadingCache<string>({
+    entriesMax: 10,
+    ttlMs: 10,
+    negativeTtlMs: 10,
+    staleMs: 300,
+    down: () => true,
+    load: () => Promise.reject(new Error('out of reach')),
+  })
+  cache.restore('ahead', 'left', Date.now() + 86_400_000)
+  expect(await cache.get('ahead')).toBe('left')
+  await expect.poll(() => cache.get('ahead').catch((error: Error) => error.message)).toBe('out of reach')
 })
 
 test('refresh asks the control database whatever is held', async () => {

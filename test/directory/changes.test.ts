@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { TenantId } from '../../tiers/types.ts'
 import { waitUntil } from '../support/wait.ts'
-import { expectSoon, type OpenDirectory, startControl, type TestControl } from './support.ts'
+import { expectSoon, type OpenDirectory, startControl, startProxy, type TestControl } from './support.ts'
 
 let control: TestControl
 let both: OpenDirectory[]
@@ -129,6 +129,43 @@ test('a gateway that was cut off looks at what it missed as soon as it listens a
   } finally {
     await restore()
   }
+})
+
+test('a network that forgets its connections without a word is not waited for: known and unknown tenants are served again', async () => {
+  const proxy = await startProxy(control.server.port)
+  const url = control.config().controlUrl.replace(`:${control.server.port}/`, `:${proxy.port}/`)
+  const directory = control.open({ url })
+  await waitUntil('the directory', () => directory.status().connected)
+  const id = await control.tenant('forgotten')
+  await Promise.all(Array.from({ length: 20 }, (_, n) => directory.bySlug(`nobody-${n}`)))
+  proxy.forget()
+  await waitUntil('the loss to be noticed', () => !directory.status().connected)
+  await expectSoon([directory], (d) => d.bySlug('forgotten').catch(() => null), { status: 'active' })
+  // By notification too.
+  const heard: TenantId[] = []
+  directory.onNotice(() => heard.push(id))
+  await waitUntil('a word of a change', async () => {
+    await control.store.setTier(id, heard.length === 0 ? 'pro' : 'free')
+    return heard.length > 0
+  })
+  await directory.close()
+  await proxy.close()
+})
+
+test('changes are seen also when the control database was restored, and gives numbers again that it gave before', async () => {
+  const directory = control.open()
+  const lost = 1_000_000_000
+  await control.sql`
+    insert into changes (seq, tenant_id, keys) overriding system value values (${lost}, gen_random_uuid(), '{}')`
+  await waitUntil('the change to be seen', () => directory.status().version >= lost)
+  await control.sql`delete from changes where seq = ${lost}`
+  await control.sql`
+    select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'innkeeper-directory'`
+  await waitUntil('the restored one to be looked at', () => directory.status().version < lost)
+  const id = await control.tenant('after-restore')
+  expect(await directory.bySlug('after-restore')).toMatchObject({ status: 'active' })
+  await control.store.setStatus(id, 'suspended')
+  await expectSoon([directory, ...both], (d) => d.bySlug('after-restore'), { status: 'suspended' })
 })
 
 test('1,200 changes at once are all seen, in order, by all', async () => {

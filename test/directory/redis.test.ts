@@ -108,6 +108,14 @@ test('refresh asks past Redis too', async () => {
   await restore()
 })
 
+test('a change that no gateway of the region heard of holds although Redis was not told', async () => {
+  const id = await control.tenant('all-asleep')
+  await inRedis('all-asleep')
+  await control.store.setStatus(id, 'suspended')
+  const first = await connected()
+  expect(await first.bySlug('all-asleep')).toMatchObject({ status: 'suspended' })
+})
+
 describe('Redis that fails', () => {
   afterEach(() => {
     process.kill(server!.pid, 'SIGCONT')
@@ -174,6 +182,23 @@ describe('Redis that fails', () => {
       await new Promise((r) => setTimeout(r, 50))
     }
   })
+
+  test('nor by one that came after the change, and knows better', async () => {
+    const id = await control.tenant('older-news')
+    await inRedis('older-news')
+    const key = await keyOf('older-news')
+    const old = (await redis.get(key))!
+    const newcomer = await connected({ settings: { ttlMs: 50 } })
+    await control.store.setStatus(id, 'suspended')
+    await expectSoon([newcomer], (d) => d.bySlug('older-news'), { status: 'suspended' })
+    await newcomer.close()
+    const later = await connected({ settings: { ttlMs: 50 } })
+    expect(await later.bySlug('older-news')).toMatchObject({ status: 'suspended' })
+    await redis.flushall()
+    await redis.set(key, old)
+    await waitUntil('what it knows to be old', () => later.peekSlug('older-news') === undefined)
+    expect(await later.bySlug('older-news')).toMatchObject({ status: 'suspended' })
+  })
 })
 
 describe('a Redis that somebody else writes to', () => {
@@ -206,6 +231,35 @@ describe('a Redis that somebody else writes to', () => {
     await redis.lpush(key, 'x')
     const directory = await connected()
     expect(await directory.bySlug('typed')).toMatchObject({ id })
+  })
+
+  test('so does a marker of a change: later ones hold, and so do those of others', async () => {
+    for (const [n, write] of [(key: string) => redis.lpush(key, 'x'), (key: string) => redis.set(key, 'x')].entries()) {
+      const slug = `marked-${n}`
+      const id = await control.tenant(slug)
+      await inRedis(slug)
+      const key = await keyOf(slug)
+      await redis.del(`${key}:changed`)
+      await write(`${key}:changed`)
+      const watcher = await connected()
+      await control.store.setStatus(id, 'suspended')
+      await expectSoon([watcher], (d) => d.bySlug(slug), { status: 'suspended' })
+      await waitUntil('Redis to be told', async () => Number(await redis.get(`${key}:changed`).catch(() => 0)) > 0)
+    }
+  })
+
+  test('a record is believed for its time, and not when somebody brings it back', async () => {
+    await control.tenant('brought-back')
+    const brief = await connected({ settings: { ttlMs: 200 } })
+    await brief.bySlug('brought-back')
+    await waitUntil('Redis to have it', async () => (await keyOf('brought-back')) !== undefined)
+    const key = await keyOf('brought-back')
+    const record = (await redis.get(key))!
+    await waitUntil('its end', async () => (await redis.get(key)) === null)
+    await redis.set(key, record)
+    const directory = await connected()
+    expect(await directory.bySlug('brought-back')).toMatchObject({ slug: 'brought-back' })
+    expect(directory.lookups).toMatchObject({ control: 1, redisHits: 0 })
   })
 
   test("another tenant's record under a key is not believed, and reaches no other key by it", async () => {

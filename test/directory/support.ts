@@ -139,6 +139,8 @@ export interface Proxy {
   /** How many connections are being kept waiting. */
   held(): number
   release(): void
+  /** From now on nothing goes through the connections that there are, either way, and nobody is told. */
+  forget(): void
   close(): Promise<void>
 }
 
@@ -147,6 +149,7 @@ export async function startProxy(targetPort: number, port = 0): Promise<Proxy> {
   let wanted: string | null = null
   const holding = new Map<Socket, Buffer[]>()
   const sockets = new Set<Socket>()
+  let forgotten = new Set<Socket>()
   const server = createServer((client) => {
     const upstream = connect(targetPort, '127.0.0.1')
     for (const socket of [client, upstream]) {
@@ -159,10 +162,12 @@ export async function startProxy(targetPort: number, port = 0): Promise<Proxy> {
       })
     }
     client.on('data', (data) => {
+      if (forgotten.has(client)) return
       if (wanted !== null && data.includes(wanted)) holding.set(client, [])
       upstream.write(data)
     })
     upstream.on('data', (data) => {
+      if (forgotten.has(client)) return
       const kept = holding.get(client)
       if (kept === undefined) client.write(data)
       else kept.push(data)
@@ -180,6 +185,9 @@ export async function startProxy(targetPort: number, port = 0): Promise<Proxy> {
       wanted = null
       for (const [client, kept] of holding) for (const data of kept) client.write(data)
       holding.clear()
+    },
+    forget() {
+      forgotten = new Set(sockets)
     },
     close: () =>
       new Promise((resolve) => {

@@ -37,3 +37,24 @@ test('nor do they through PgBouncer in transaction mode', async ({ skip }) => {
   await front.close()
   expect(report).toMatchObject({ operations: OPERATIONS, tenantsUsed: 60 })
 })
+
+test('what a tenant leaves in a session that a proxy keeps costs nobody a request', async ({ skip }) => {
+  const front = await bouncerBefore(lab)
+  if (front === null) return skip()
+  const tenants = await openThrough(lab, front, 12)
+  const [attacker, victim] = ['free-0', 'free-1'].map((slug) => tenants.session(slug))
+  const text = 'select pg_sleep(0.1), set_config($1, $2, false)'
+  for (const params of [
+    ['default_transaction_isolation', 'serializable'],
+    ['default_transaction_read_only', 'on'],
+  ]) {
+    // In as many sessions as the proxy has.
+    await Promise.all(Array.from({ length: 4 }, () => attacker!.execute({ text, params })))
+    const asked = Array.from({ length: 20 }, () =>
+      victim!.execute({ text: 'update "{room}".tags set name = name', params: [] }),
+    )
+    for (const answer of await Promise.all(asked)) expect(answer).toMatchObject({ command: 'UPDATE' })
+  }
+  await tenants.close()
+  await front.close()
+})

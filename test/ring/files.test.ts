@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createWriteStream } from 'node:fs'
-import { chmod, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
+import { chmod, chown, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -92,6 +92,15 @@ test('other files, links and what is none of ours stay as they are; a file keeps
   expect(outcomes(await all(rotateFiles([folder], during)))).toEqual(['rotated'])
   expect((await stat(path)).mode & 0o777).toBe(0o640)
   expect(await open(outside, before)).toBe('x')
+})
+
+test('who may read a file may read it afterwards, whoever rotates it', async () => {
+  const path = await seal('shared', 'text')
+  await chmod(path, 0o660)
+  if (process.getuid?.() === 0) await chown(path, 12_345, 23_456)
+  const { mode, uid, gid } = await stat(path)
+  expect(outcomes(await all(rotateFiles([path], during)))).toEqual(['rotated'])
+  expect(await stat(path)).toMatchObject({ mode, uid, gid })
 })
 
 test('killed at any time, every file is whole with the old key or the new, and run again it goes on to the end', async () => {

@@ -1,5 +1,5 @@
 import type postgres from 'postgres'
-import { within } from './within.ts'
+import { NoAnswer, within } from './within.ts'
 
 /** One entry of a table of changes: its number, and the names under which caches may hold what it changed. */
 export interface Change {
@@ -22,6 +22,8 @@ export interface FeedOptions {
   onNotice?(): void
   /** After a time in which changes may have been missed: nothing that was cached before may count as fresh. */
   onGap(): void
+  /** Gives up all connections: the database, or what is between, has forgotten them without a word. */
+  renew(): void
 }
 
 export interface Feed {
@@ -32,8 +34,13 @@ export interface Feed {
   /** Since when it does not answer, in milliseconds; 0 while it does. */
   disconnectedForMs(): number
   seq(): number
+  /** The last change that was there when it began: who may have heard of those before is not known. */
+  beganAt(): number
   close(): Promise<void>
 }
+
+/** Between two renewals of connections on which nothing was ever answered. */
+const RENEW_PAUSE_MS = 10_000
 
 /**
  * Follows a table of numbered changes: a notification makes it look at once, and a poll finds what notifications lost.
@@ -41,6 +48,10 @@ export interface Feed {
 export function startFeed(options: FeedOptions): Feed {
   const { sql, onChange } = options
   let seq = -1
+  let beganAt = 0
+  /** Whether the database may be another, or an older one, than the one that was looked at before. */
+  let isDoubted = true
+  let renewedAt = 0
   let lostAt = performance.now()
   let connected = false
   let looked = false
@@ -51,9 +62,14 @@ export function startFeed(options: FeedOptions): Feed {
 
   const look = async () => {
     try {
-      if (seq < 0) {
-        seq = await within(options.last(), options.timeoutMs)
-        options.onGap()
+      if (isDoubted) {
+        isDoubted = false
+        const last = await within(options.last(), options.timeoutMs)
+        // Restored from a backup it gives numbers again that were seen before.
+        if (seq < 0 || last < seq) {
+          seq = beganAt = last
+          options.onGap()
+        }
       }
       for (;;) {
         const changes = await within(options.since(seq), options.timeoutMs)
@@ -64,10 +80,18 @@ export function startFeed(options: FeedOptions): Feed {
         if (changes.length < 1_000) break
       }
       connected = true
-    } catch {
+    } catch (error) {
       // Out of reach: caches go on with what they have and say so; the next poll tries again.
-      if (connected) lostAt = performance.now()
+      const now = performance.now()
+      const mayRenew = connected || now - renewedAt > RENEW_PAUSE_MS
+      if (connected) lostAt = now
       connected = false
+      isDoubted = true
+      if (error instanceof NoAnswer && mayRenew && !closed) {
+        renewedAt = now
+        options.renew()
+        listening = listen()
+      }
     }
     looked = true
   }
@@ -91,25 +115,29 @@ export function startFeed(options: FeedOptions): Feed {
   }
   const timer = setInterval(run, options.pollMs)
   timer.unref()
-  const listening = sql
-    .listen(options.channel, onNotice, () => {
-      // Called again after each reconnection: between the two, anything may have been said.
-      options.onGap()
-      run()
-    })
-    .then(
-      (listen) => {
-        unlisten = listen.unlisten
-      },
-      // Without notifications the poll alone keeps the bound of a second.
-      () => {},
-    )
+  const listen = () =>
+    sql
+      .listen(options.channel, onNotice, () => {
+        // Called again after each reconnection: between the two, anything may have been said.
+        isDoubted = true
+        options.onGap()
+        run()
+      })
+      .then(
+        (made) => {
+          unlisten = made.unlisten
+        },
+        // Without notifications the poll alone keeps the bound of a second.
+        () => {},
+      )
+  let listening = listen()
   run()
   return {
     connected: () => connected,
     looked: () => looked,
     disconnectedForMs: () => (connected ? 0 : performance.now() - lostAt),
     seq: () => Math.max(0, seq),
+    beganAt: () => beganAt,
     async close() {
       closed = true
       clearInterval(timer)

@@ -37,6 +37,9 @@ interface Refresh<T> {
 
 const noop = () => {}
 
+/** In milliseconds since 1970, as the process began: a clock that is set meanwhile makes nothing older or younger. */
+const now = () => performance.timeOrigin + performance.now()
+
 /**
  * A cache in front of a source that numbers its changes. Single flight per key; "not found" is a value; an answer that
  * was being fetched when a change of its key arrived is given to who asked but never stored; stale answers serve while the source is down.
@@ -48,13 +51,14 @@ export class LoadingCache<T> {
   readonly #missing: LRUCache<string, Entry<T>>
   readonly #loads = new Map<string, Promise<T | null>>()
   readonly #refreshes = new Map<string, Refresh<T>>()
-  /** The latest change of a key, kept for longer than any load takes. */
-  readonly #changed = new LRUCache<string, number>({ max: 10_000, ttl: 60_000 })
+  /** The latest change of a key, kept for longer than any load takes, and than a cache in between keeps an answer. */
+  readonly #changed: LRUCache<string, number>
   #gapAtMs = 0
   #stores = 0
 
   constructor(options: LoadingCacheOptions<T>) {
     this.#options = options
+    this.#changed = new LRUCache({ max: 10_000, ttl: Math.max(60_000, options.ttlMs) })
     this.#found = new LRUCache({ max: options.entriesMax })
     this.#missing = new LRUCache({ max: Math.max(1_000, Math.floor(options.entriesMax / 10)) })
   }
@@ -81,7 +85,7 @@ export class LoadingCache<T> {
 
   /** Takes what an earlier process held: never fresh, so that the source is asked first wherever it can be. */
   restore(key: string, value: T, loadedAtMs: number): void {
-    const entry = { value, asOf: -1, loadedAtMs, freshUntilMs: 0 }
+    const entry = { value, asOf: -1, loadedAtMs: Math.min(loadedAtMs, now()), freshUntilMs: 0 }
     if (this.#isServable(entry) && !this.#found.has(key)) this.#found.set(key, entry)
   }
 
@@ -129,7 +133,7 @@ export class LoadingCache<T> {
 
   /** Keeps an answer that was obtained on the way to another. */
   offer(key: string, answer: Versioned<T>): void {
-    this.#store(key, answer, Date.now())
+    this.#store(key, answer, now())
   }
 
   /** A change numbered `seq` touched this key. The old answer stays, for the case that the source cannot be asked. */
@@ -144,22 +148,22 @@ export class LoadingCache<T> {
 
   /** Nothing that was loaded before now counts as fresh. */
   expireAll(): void {
-    this.#gapAtMs = Date.now()
+    this.#gapAtMs = now()
     this.#loads.clear()
   }
 
   #isFresh(entry: Entry<T>): boolean {
-    return Date.now() < entry.freshUntilMs && entry.loadedAtMs >= this.#gapAtMs
+    return now() < entry.freshUntilMs && entry.loadedAtMs >= this.#gapAtMs
   }
 
   #isServable(entry: Entry<T>): boolean {
-    return Date.now() - entry.loadedAtMs < this.#options.staleMs
+    return now() - entry.loadedAtMs < this.#options.staleMs
   }
 
   #loadOnce(key: string, asOfLeast = this.#changed.get(key) ?? 0): Promise<T | null> {
     const running = this.#loads.get(key)
     if (running !== undefined) return running
-    const startedAtMs = Date.now()
+    const startedAtMs = now()
     const load: Promise<T | null> = this.#options.load(key, asOfLeast).then(
       (answer) => {
         if (this.#loads.get(key) === load) this.#loads.delete(key)
@@ -178,7 +182,8 @@ export class LoadingCache<T> {
   #store(key: string, { value, asOf }: Versioned<T | null>, loadedAtMs: number): void {
     if ((this.#changed.get(key) ?? -1) > asOf || loadedAtMs < this.#gapAtMs) return
     const held = this.#found.peek(key)
-    if (held !== undefined && held.asOf > asOf) return
+    // Past a gap numbers may have begun anew.
+    if (held !== undefined && held.asOf > asOf && held.loadedAtMs >= this.#gapAtMs) return
     const { ttlMs, negativeTtlMs } = this.#options
     // Spread out, so that what was loaded together is not loaded again together.
     const lifeMs = (value === null ? negativeTtlMs : ttlMs) * (0.9 + Math.random() * 0.2)

@@ -29,14 +29,16 @@ export interface RedisLayerOptions {
  * where nothing comes between the look and the write.
  */
 const PUT = `
-local changed = redis.call('get', KEYS[2])
-if changed and tonumber(changed) > tonumber(ARGV[2]) then return 0 end
+local changed = redis.pcall('get', KEYS[2])
+changed = type(changed) == 'string' and tonumber(changed)
+if changed and changed > tonumber(ARGV[2]) then return 0 end
 redis.call('set', KEYS[1], ARGV[1], 'PX', ARGV[3])
 return 1`
 
 const INVALIDATE = `
-local changed = redis.call('get', KEYS[2])
-if not changed or tonumber(changed) < tonumber(ARGV[1]) then redis.call('set', KEYS[2], ARGV[1], 'PX', ARGV[2]) end
+local changed = redis.pcall('get', KEYS[2])
+changed = type(changed) == 'string' and tonumber(changed)
+if not changed or changed < tonumber(ARGV[1]) then redis.call('set', KEYS[2], ARGV[1], 'PX', ARGV[2]) end
 redis.call('del', KEYS[1])
 return 1`
 
@@ -45,6 +47,9 @@ const TIMEOUT_MS = 150
 const PAUSE_MS = 1_000
 const UNSENT_MAX = 50_000
 const MAC_CHARS = 43
+
+/** Signed with the time that it lives for: Redis may be told to keep it, or be given it back. */
+type Timed<T> = Versioned<T> & { readonly until: number }
 
 /** Every entry is signed together with its key, so that neither a changed record nor one from under another key is believed. */
 export function redisLayer({ redis, prefix, ttlMs, regionKey, onError }: RedisLayerOptions): SharedCache {
@@ -97,7 +102,8 @@ export function redisLayer({ redis, prefix, ttlMs, regionKey, onError }: RedisLa
         if (text == null) return undefined
         const json = text.slice(MAC_CHARS)
         if (!same(text.slice(0, MAC_CHARS), macOf(key, json))) return undefined
-        const answer = frozen(JSON.parse(json) as Versioned<T>)
+        const answer = frozen(JSON.parse(json) as Timed<T>)
+        if (!(answer.until > Date.now())) return undefined
         return changed != null && Number(changed) > answer.asOf ? undefined : answer
       } catch (error) {
         failed(error)
@@ -106,7 +112,8 @@ export function redisLayer({ redis, prefix, ttlMs, regionKey, onError }: RedisLa
     },
     put(key, answer) {
       if (!usable()) return
-      const json = JSON.stringify(answer)
+      const timed: Timed<unknown> = { ...answer, until: Date.now() + ttlMs }
+      const json = JSON.stringify(timed)
       const text = macOf(key, json) + json
       redis.eval(PUT, 2, entry(key), marker(key), text, answer.asOf, ttlMs).catch(failed)
     },

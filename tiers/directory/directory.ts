@@ -54,7 +54,9 @@ export function openDirectory({
     async (key: string, asOfLeast: number): Promise<Versioned<T | null>> => {
       if (shared !== null && asOfLeast < Infinity) {
         const held = await shared.get<T>(key)
-        const near = held !== undefined && held.asOf >= asOfLeast ? held : undefined
+        // Of what changed before this process began Redis may have been told by nobody; but it is better than nothing.
+        const least = feed.connected() ? Math.max(asOfLeast, feed.beganAt()) : asOfLeast
+        const near = held !== undefined && held.asOf >= least ? held : undefined
         observer.count('directory.lookups', 1, { layer: 'redis', hit: near !== undefined })
         if (near !== undefined) return near
       }
@@ -119,15 +121,21 @@ export function openDirectory({
     onGap: () => {
       for (const cache of caches) cache.expireAll()
     },
+    renew: () => {
+      link.renew()
+      hearing = hear()
+    },
   })
   const cacheOf = (key: string) => (key.startsWith('id:') ? ids : key.startsWith('slug:') ? slugs : domains)
   const headingListeners: ((heading: Heading) => void)[] = []
   const changeListeners: ((tenant: TenantId) => void)[] = []
   const noticeListeners: (() => void)[] = []
   // Without it the first requests in a new home wait for their connections, and nothing else.
-  const hearing = listenToHeadings(sql, (heading) => {
-    for (const listener of headingListeners) listener(heading)
-  }).catch(() => null)
+  const hear = () =>
+    listenToHeadings(sql, (heading) => {
+      for (const listener of headingListeners) listener(heading)
+    }).catch(() => null)
+  let hearing = hear()
   const persistence = persisted(config, { ids, slugs, domains, observer })
   const removeGauges = [
     observer.gauge('directory.entries', () => [{ value: ids.size + slugs.size, attributes: {} }]),

@@ -70,6 +70,7 @@ export function openKeyVerifier(config: Config, cluster: ClusterConfig): KeyVeri
       for (const key of keys) cache.invalidate(key, seq)
     },
     onGap: () => cache.expireAll(),
+    renew: () => link.renew(),
   })
   return {
     async verify(keyText, tenantId) {

@@ -64,6 +64,9 @@ async function rotate({ path, purpose }: SealedFile, ring: KeyRing): Promise<voi
     try {
       const file = await open(fresh, 'wx', before.mode & 0o777)
       try {
+        // What it was opened with is less what the process's mask takes; and root must leave it to whose it is.
+        await file.chmod(before.mode & 0o777)
+        if (process.getuid?.() === 0) await file.chown(before.uid, before.gid)
         await pipeline(createReadStream(path), unsealing(ring, purpose), sealing(ring, purpose), writing(file))
         await file.sync()
       } finally {

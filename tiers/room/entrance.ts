@@ -35,6 +35,9 @@ export interface Entered {
 }
 
 const DIRTY_RETRIES = 5
+const own = (text: string): Step => ({ text, params: [], prepared: false, rows: 'none' })
+/** Stays, whatever becomes of what is sent behind it. */
+const CLEANING = [own('reset all'), own('commit')]
 /** As many as there may be idle connections that were all ended, and none has been heard of yet. */
 const ENDED_RETRIES = 50
 /** A third of a ticket's life. */
@@ -96,7 +99,7 @@ export async function enterRoom(
         throw error
       }
     }
-    const outcome = await send(lease, batch, signal, ++sent <= ENDED_RETRIES)
+    const outcome = await sendClean(lease, batch, signal, ++sent <= ENDED_RETRIES)
     if (outcome === 'not begun') continue
     const refusal = outcome.error
     if (refusal === null || outcome.failedStep >= batch.firstOwn) {
@@ -107,7 +110,7 @@ export async function enterRoom(
       lease.release()
       continue
     }
-    const state = isDatabaseError(refusal) ? refusal.code : undefined
+    const state = codeOf(refusal)
     // A refused entrance inside an explicit BEGIN leaves a failed transaction behind.
     if (outcome.state !== 'I' || !isElsewhere(state)) lease.connection.doomed = true
     lease.release()
@@ -132,6 +135,26 @@ async function replaced(deps: EntranceDeps, tenant: PlacedTenant, fresh: boolean
     if (!isInnkeeperError(error, 'directory_unavailable')) throw error
     return tenant
   }
+}
+
+/**
+ * Sends the batch, again where its transaction began by a default that another tenant's statement had left in the session: the
+ * RESET ALL in it was undone with it. To give the connection up is not enough, because behind a proxy the session would stay as it
+ * is, and be the next one's.
+ */
+async function sendClean(lease: Lease, batch: RoomBatch, signal: AbortSignal | undefined, mayAgain: boolean) {
+  const first = await send(lease, batch, signal, mayAgain)
+  if (first === 'not begun' || first.state !== 'I' || first.failedStep >= batch.firstOwn) return first
+  if (codeOf(first.error) !== SQLSTATE.dirtySession) return first
+  const before = CLEANING.length
+  const cleaned = { steps: [...CLEANING, ...batch.steps], firstOwn: before + batch.firstOwn }
+  const outcome = await send(lease, cleaned, signal, mayAgain)
+  if (outcome === 'not begun') return outcome
+  return { ...outcome, results: outcome.results.slice(before), failedStep: outcome.failedStep - before }
+}
+
+function codeOf(error: Error | null): string | undefined {
+  return isDatabaseError(error) ? error.code : undefined
 }
 
 /** @returns `not begun` where the connection had been ended before the application's own was executed, and it may be sent again */
@@ -176,6 +199,13 @@ function moving(cause: unknown): InnkeeperError {
 }
 
 function explain(error: Error, state: string | undefined): Error {
+  if (state === SQLSTATE.dirtySession) {
+    // Nobody left that in a session: it is what the server, or the role, is set to.
+    return new InnkeeperError('cluster_unavailable', 'The database server takes no writes', {
+      cause: error,
+      retryAfterMs: 1_000,
+    })
+  }
   if (state === SQLSTATE.ticketForged || state === SQLSTATE.ticketOld) {
     return new InnkeeperError('internal', 'The database refused this gateway', {
       cause: error,

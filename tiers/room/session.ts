@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { InnkeeperError, isInnkeeperError } from '../errors.ts'
 import { type BatchOutcome, isDatabaseError, type StepResult, type TransactionState } from '../pg/batch.ts'
 import type { Lease } from '../pg/cluster-pool.ts'
@@ -30,6 +31,8 @@ export interface RoomSessionDeps extends EntranceDeps {
   readonly observer: TiersObserver
   transactionTimeoutMs(tier: string): number
 }
+
+const ROLLBACK_TIMEOUT_MS = 2_000
 
 type Outcome = BatchOutcome & { state: TransactionState }
 
@@ -132,6 +135,8 @@ class OpenTransaction {
   #state: TransactionState = 'I'
   #turn: Promise<unknown> = Promise.resolve()
   #savepoints = 0
+  /** The handles in whose savepoints the running code is. */
+  readonly #inside = new AsyncLocalStorage<ReadonlySet<RoomTransaction>>()
   #ended = false
 
   constructor(deps: RoomSessionDeps, id: TenantId, claims: string, options: TransactionOptions) {
@@ -147,10 +152,20 @@ class OpenTransaction {
   }
 
   handle(): RoomTransaction {
-    return {
-      execute: (statement) => this.#queued(() => this.#execute(statement)),
-      savepoint: (work) => this.#savepoint(work),
+    let savepoint: Promise<unknown> | null = null
+    // What came between a savepoint and its end from outside it would be undone with it, though it had succeeded.
+    const afterSavepoint = <T>(run: () => Promise<T>): Promise<T> =>
+      savepoint === null || this.#inside.getStore()?.has(handle) ? run() : savepoint.then(run)
+    const handle: RoomTransaction = {
+      execute: (statement) => afterSavepoint(() => this.#queued(() => this.#execute(statement))),
+      savepoint: (work) => {
+        const inside = new Set(this.#inside.getStore()).add(handle)
+        const mine = afterSavepoint(() => this.#inside.run(inside, () => this.#savepoint(work)))
+        savepoint = mine.then(noop, noop)
+        return mine
+      },
     }
+    return handle
   }
 
   #queued<T>(run: () => Promise<T>): Promise<T> {
@@ -161,8 +176,7 @@ class OpenTransaction {
   }
 
   async #execute(statement: Statement): Promise<QueryResult> {
-    if (this.#ended)
-      throw new InnkeeperError('no_tenant', 'The transaction has ended', { hint: 'Await every statement.' })
+    if (this.#ended) throw ended()
     assertStatement(statement.text)
     const entered = this.#entered
     if (entered === null) return this.#open(statement)
@@ -192,7 +206,8 @@ class OpenTransaction {
   }
 
   async #send(steps: Parameters<Lease['connection']['run']>[0]): Promise<Outcome> {
-    const { lease } = this.#entered!
+    if (this.#entered === null) throw ended()
+    const { lease } = this.#entered
     try {
       return await lease.connection.run(steps, this.#signal)
     } catch (cause) {
@@ -251,9 +266,11 @@ class OpenTransaction {
     const entered = this.#entered
     if (entered === null || this.#state === 'I' || entered.lease.connection.doomed) return
     try {
-      const outcome = await entered.lease.connection.run([
-        { text: 'rollback', params: [], prepared: false, rows: 'none' },
-      ])
+      // A server that does not answer must keep neither the caller nor the connection's place.
+      const outcome = await entered.lease.connection.run(
+        [{ text: 'rollback', params: [], prepared: false, rows: 'none' }],
+        AbortSignal.timeout(ROLLBACK_TIMEOUT_MS),
+      )
       if (outcome.error !== null || outcome.state !== 'I') entered.lease.connection.doomed = true
       this.#state = outcome.state
     } catch {
@@ -270,6 +287,10 @@ class OpenTransaction {
     this.#entered = null
     entered.lease.release()
   }
+}
+
+function ended(): InnkeeperError {
+  return new InnkeeperError('no_tenant', 'The transaction has ended', { hint: 'Await every statement.' })
 }
 
 const noop = () => {}

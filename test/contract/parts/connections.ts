@@ -57,6 +57,40 @@ export function connections(on: ContractRoom): void {
     expect(await db().$count(tags, eq(tags.name, name))).toBe(0)
   })
 
+  test('a server that is set to take no writes is unavailable, and nobody’s fault; set back it is of use again', async () => {
+    const server = on.lab.root('postgres')
+    const set = async (command: string) => {
+      await server.unsafe(`alter role innkeeper_app ${command}`)
+      await server`select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename = 'innkeeper_app'`
+    }
+    const write = async () =>
+      on.tenants.session(slug).execute({ text: 'update "{room}".tags set name = name', params: [] })
+    await set('set default_transaction_read_only = on')
+    try {
+      await expect(write()).rejects.toMatchObject({ code: 'cluster_unavailable' })
+    } finally {
+      await set('reset default_transaction_read_only')
+    }
+    await expect(write()).resolves.toMatchObject({ command: 'UPDATE' })
+  })
+
+  test('a transaction whose server falls silent ends all the same', async () => {
+    const { promise: stopped, resolve } = Promise.withResolvers<number>()
+    const work = on.strict.transaction(slug, async (tx) => {
+      const { rows } = await tx.execute<{ pid: number }>(sql`select pg_backend_pid() as pid`)
+      process.kill(rows[0]!.pid, 'SIGSTOP')
+      resolve(rows[0]!.pid)
+      throw new Error('given up')
+    })
+    const pid = await stopped
+    try {
+      await expect(work).rejects.toThrow('given up')
+      expect(await on.strict.for(slug).execute(sql`select 1 as one`)).toMatchObject({ rows: [{ one: 1 }] })
+    } finally {
+      process.kill(pid, 'SIGCONT')
+    }
+  })
+
   test('a value that cannot be sent is the caller’s error, and costs no connection', async () => {
     const circular: Record<string, unknown> = {}
     circular.self = circular

@@ -72,4 +72,17 @@ export function scopes(on: ContractRoom): void {
       code: 'tenant_not_found',
     })
   })
+
+  test('a database of a tenant that could not be found yet is of use as soon as it can be', async () => {
+    const late = on.tenants.session(`late-${isolation}`)
+    const ask = () => late.execute({ text: 'select 1 as one', params: [] })
+    await expect(ask()).rejects.toMatchObject({ code: 'tenant_not_found' })
+    const { tier } = on.lab.pairs[isolation].a
+    const tenant = await on.lab.control.createTenant({ slug: `late-${isolation}`, tier, region: 'us' })
+    try {
+      await expect.poll(() => ask().catch((error) => error)).toMatchObject({ rows: [{ one: 1 }] })
+    } finally {
+      await on.lab.control.offboard(tenant.id)
+    }
+  })
 }

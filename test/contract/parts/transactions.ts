@@ -58,6 +58,51 @@ export function transactions(on: ContractRoom): void {
     expect(await db().$count(tags, eq(tags.name, 'savepoint first'))).toBe(1)
   })
 
+  test('what is begun beside a savepoint comes after it: none is undone or ended with another', async () => {
+    const add = (tx: Parameters<Parameters<typeof on.tenants.transaction>[1]>[0], name: string) =>
+      tx.insert(tags).values({ name })
+    const outcomes = await on.tenants.transaction(slug, async (tx) => {
+      const failing = tx.transaction(async (one) => {
+        await add(one, 'beside, undone')
+        await one.execute(sql`select 1`)
+        throw new Error('undo')
+      })
+      const lasting = tx.transaction(async (two) => {
+        await add(two, 'beside, kept')
+        // The outer one, used in the inner: it waits for nobody.
+        await tx.transaction((three) => add(three, 'beside, inside'))
+        for (let n = 0; n < 3; n++) await two.execute(sql`select ${n}::int`)
+      })
+      const brief = tx.transaction((four) => add(four, 'beside, brief'))
+      return Promise.allSettled([failing, lasting, brief, add(tx, 'beside, alone')])
+    })
+    expect(outcomes.map((o) => o.status)).toEqual(['rejected', 'fulfilled', 'fulfilled', 'fulfilled'])
+    const found = await db().select({ name: tags.name }).from(tags).where(sql`name like 'beside, %'`)
+    expect(found.map((t) => t.name).sort()).toEqual([
+      'beside, alone',
+      'beside, brief',
+      'beside, inside',
+      'beside, kept',
+    ])
+  })
+
+  test('a savepoint whose transaction has ended meanwhile says so', async () => {
+    const begun = Promise.withResolvers<void>()
+    const goOn = Promise.withResolvers<void>()
+    let inner: Promise<unknown> = Promise.resolve()
+    await on.tenants.transaction(slug, async (tx) => {
+      inner = tx.transaction(async (one) => {
+        await one.execute(sql`select 1`)
+        begun.resolve()
+        await goOn.promise
+      })
+      inner.catch(() => {})
+      await begun.promise
+    })
+    goOn.resolve()
+    await expect(inner).rejects.toMatchObject({ code: 'no_tenant' })
+  })
+
   test('an error that is caught and not rolled back makes the commit an error, and nothing is kept', async () => {
     await expect(
       on.tenants.transaction(slug, async (tx) => {

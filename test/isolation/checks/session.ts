@@ -291,6 +291,11 @@ export const sessionChecks: readonly Check[] = [
           { level: 'read committed' },
         ])
       }
+      // What is cut off leaves its transaction as it was.
+      const signal = AbortSignal.timeout(50)
+      const cutOff = interactive(a, (run) => run('select pg_sleep(5)'), { signal })
+      await assertRefused(cutOff, ['client_closed_request'], 'a statement that was cut off')
+      await inject(b, `update "{room}".tags set name = name`)
     },
   },
 ]

@@ -104,8 +104,9 @@ export const SOURCE_WEAKENINGS: readonly SourceWeakening[] = [
     check: 'a tenant’s poison does not cost the next one its request',
     isolation: 'shared',
     file: 'tiers/room/entrance.ts',
-    from: 'state === SQLSTATE.dirtySession &&',
-    to: 'false &&',
+    from: 'if (codeOf(first.error) !== SQLSTATE.dirtySession) return first',
+    to: 'return first',
+    also: ['state === SQLSTATE.dirtySession && ++dirty', 'false && ++dirty'],
   },
   {
     name: 'a parked request keeps its connection',

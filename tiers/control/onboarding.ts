@@ -8,7 +8,7 @@ import { assertResidency, awayFaults, residencyFaults } from '../residency/fault
 import { residencyOf } from '../residency/policy.ts'
 import { assertProfile } from '../residency/profiles.ts'
 import { roomFor } from '../rooms/naming.ts'
-import { isSlug } from '../slug.ts'
+import { mayBeSlug } from '../slug.ts'
 import type { AwayPolicy, TenantId } from '../types.ts'
 import { assertCurrentClusters } from './epochs.ts'
 import { chooseCluster, regionNamed, requirePeering, tierNamed } from './place.ts'
@@ -76,10 +76,10 @@ export function onboarding({ config, sql, store, regions, moves, tenant }: Onboa
       },
       by = BY_PROGRAM,
     ) {
-      if (!isSlug(slug)) {
+      if (!mayBeSlug(slug)) {
         throw new InnkeeperError('invalid_request', 'The slug is not valid', {
           field: 'slug',
-          hint: 'Use 1 to 63 lower-case letters, digits and dashes, with no dash at either end.',
+          hint: 'Use 1 to 63 lower-case letters, digits and dashes, with no dash at either end, and not the form of an id.',
         })
       }
       const region = regionNamed(config, regionName)

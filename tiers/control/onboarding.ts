@@ -124,7 +124,8 @@ export function onboarding({ config, sql, store, regions, moves, tenant }: Onboa
           await makerOf(now.placement.cluster).removeRoom(id, now.placement)
           await store.removePlacement(id)
         }
-        for (const domain of now.domains) await store.removeDomain(id, domain)
+        // As they are now: none is added any more.
+        for (const domain of (await tenant(id)).domains) await store.removeDomain(id, domain)
         return tenant(id)
       })
     },

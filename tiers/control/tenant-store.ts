@@ -134,6 +134,10 @@ export function tenantStore(client: postgres.Sql, locks: postgres.Sql): TenantSt
       change(db, id, [{ values: { profile, pinned: pinned && [...pinned] }, note }]),
     addDomain: (id, domain, by) =>
       db.transaction(async (tx) => {
+        // With its row held, so that whoever removes the tenant sees this domain, or is seen here.
+        const [tenant] = await tx.select().from(tenants).where(eq(tenants.id, id)).for('share')
+        if (tenant?.status === 'offboarded')
+          throw new InnkeeperError('tenant_gone', `The tenant "${tenant.slug}" has left`)
         const [made] = await tx.insert(domains).values({ domain, tenantId: id }).onConflictDoNothing().returning()
         if (made === undefined) {
           const [mine] = await tx

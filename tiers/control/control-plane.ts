@@ -136,9 +136,12 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
     lastEpoch: () => lastEpoch(directory.sql),
     keysOf,
     async migrate(onProgress = () => {}, { completeBy = null } = {}) {
-      files = null
       return moves.without(completeBy, async (completedMoves) => {
+        const before = files
+        files = null
         const done = await migrateFleet({ makers, store, files: (await migration()).files }, onProgress)
+        // What no room took is not asked of new ones either.
+        if (done.migrated === 0 && done.failures.length > 0) files = before
         return { ...done, completedMoves }
       })
     },

@@ -58,8 +58,11 @@ export function onboarding({ config, sql, store, regions, moves, tenant }: Onboa
     store.exclusively(begun.id, async () => {
       const now = await tenant(begun.id)
       if (now.status !== 'provisioning') return now
-      await makerOf(now.placement!.cluster).makeRoom(now.id, now.placement!)
+      const { cluster, database, schema, isolation } = now.placement!
+      await makerOf(cluster).makeRoom(now.id, now.placement!)
       await store.setStatus(now.id, 'active')
+      // A migration that began meanwhile has passed it over: it visits those that are made.
+      if (isolation !== 'shared') await makerOf(cluster).migrate(database, schema)
       return tenant(now.id)
     })
   const offboard = async (slugOrId: string, by = BY_PROGRAM) => {

@@ -89,7 +89,12 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
     files ??= readMigrations(migrationsFolder)
     return { files: await files, references: options.references ?? [] }
   }
-  const regions = openRegionStores({ config, others: options.others, migration })
+  const regions = openRegionStores({
+    config,
+    others: options.others,
+    migration,
+    silentMs: options.moveSettings?.silentMs,
+  })
   const { makers, makerOf, keysOf } = regions
   const tenant = async (slugOrId: string) => {
     // The database is not asked about what can be neither: some of it, such as a NUL, it could not even read.

@@ -1,7 +1,7 @@
 import { Hono } from 'hono'
 import type { TenantRecord } from '../../tiers/control/tenant-store.ts'
 import { InnkeeperError } from '../../tiers/errors.ts'
-import type { KeyAdmin } from '../../tiers/keys/admin.ts'
+import type { KeyAdmin, NewKey } from '../../tiers/keys/admin.ts'
 import { isTenantId } from '../../tiers/types.ts'
 import { byOf, logChange } from './changes.ts'
 import type { AdminDeps, AdminEnv } from './env.ts'
@@ -23,6 +23,15 @@ export function keysApi({ control, log }: AdminDeps) {
     return changed
   }
 
+  /** Who leaves meanwhile has no key: those that there were have been revoked already. */
+  async function create(tenant: TenantRecord, wanted: NewKey) {
+    const made = await atHome(tenant, (keys) => keys.create(tenant.id, wanted))
+    const now = await control.tenant(tenant.id)
+    if (now.status === 'offboarded') await control.keysOf(now.region).revoke(tenant.id, made.key.id)
+    assertThere(now)
+    return made
+  }
+
   app.get('/:slug/keys', async (c) => {
     const { limit, after } = queryOf(c, pageQuery)
     const tenant = await tenantNamed(control, c)
@@ -38,7 +47,7 @@ export function keysApi({ control, log }: AdminDeps) {
     const wanted = { name, scopes, expiresAt: expiresAt === null ? null : new Date(expiresAt) }
     const { key, text } = await control.audit.around(
       { action: 'key.create', by: byOf(c, reason), tenant, details: wanted },
-      () => atHome(tenant, (keys) => keys.create(tenant.id, wanted)),
+      () => create(tenant, wanted),
       (made) => ({ id: made.key.id }),
     )
     logChange(log, c, { action: 'key.create', tenant, reason, details: { id: key.id, name, scopes, expiresAt } })

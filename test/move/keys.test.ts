@@ -88,3 +88,14 @@ test('a change of a key that is on its way while its tenant goes to another regi
   const made = await make()
   expect(await status(made)).toBe('active')
 })
+
+test('a key that is being made for a tenant who leaves is refused, and good for nothing', async () => {
+  const { id } = await system.control.createTenant({ slug: 'leaver', tier: 'free', region: 'us' })
+  beforeChange = async () => {
+    beforeChange = async () => {}
+    await system.control.offboard('leaver')
+  }
+  const { body } = await admin.call('POST', '/admin/v1/tenants/leaver/keys')
+  expect(body).toMatchObject({ status: 410, code: 'tenant_gone' })
+  expect((await system.control.keysOf('us').list(id)).map((key) => key.revokedAt !== null)).toEqual([true])
+})

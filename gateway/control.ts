@@ -51,7 +51,8 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     closers.add('control plane', () => control.close())
     await control.install(options.onStep)
     const recovered = await control.recover()
-    if (recovered.length > 0) telemetry.log.info({ tenants: recovered }, 'finished tenants that were left half made')
+    if (recovered.length > 0)
+      telemetry.log.info({ tenants: recovered }, 'finished tenants that were left half made or half removed')
 
     // What an earlier process was moving goes on from where it stopped.
     control.moves.run()

@@ -1,5 +1,7 @@
 import { Hono } from 'hono'
+import type { TenantRecord } from '../../tiers/control/tenant-store.ts'
 import { InnkeeperError } from '../../tiers/errors.ts'
+import type { KeyAdmin, NewKey } from '../../tiers/keys/admin.ts'
 import { isTenantId } from '../../tiers/types.ts'
 import { byOf, logChange } from './changes.ts'
 import type { AdminDeps, AdminEnv } from './env.ts'
@@ -12,6 +14,23 @@ import { keyView } from './views.ts'
 /** `/admin/v1/tenants/{slug}/keys`. They are kept in the tenant's home region; a key's text is shown once, here. */
 export function keysApi({ control, log }: AdminDeps) {
   const app = new Hono<AdminEnv>()
+
+  /** A move may have ended meanwhile: what was changed where the tenant was at home is so where it is now. */
+  async function atHome<T>({ id, region }: TenantRecord, change: (keys: KeyAdmin) => Promise<T>): Promise<T> {
+    const changed = await change(control.keysOf(region))
+    const now = await control.tenant(id)
+    if (now.region !== region) await control.keysOf(region).copyTo(control.keysOf(now.region), id)
+    return changed
+  }
+
+  /** Who leaves meanwhile has no key: those that there were have been revoked already. */
+  async function create(tenant: TenantRecord, wanted: NewKey) {
+    const made = await atHome(tenant, (keys) => keys.create(tenant.id, wanted))
+    const now = await control.tenant(tenant.id)
+    if (now.status === 'offboarded') await control.keysOf(now.region).revoke(tenant.id, made.key.id)
+    assertThere(now)
+    return made
+  }
 
   app.get('/:slug/keys', async (c) => {
     const { limit, after } = queryOf(c, pageQuery)
@@ -28,7 +47,7 @@ export function keysApi({ control, log }: AdminDeps) {
     const wanted = { name, scopes, expiresAt: expiresAt === null ? null : new Date(expiresAt) }
     const { key, text } = await control.audit.around(
       { action: 'key.create', by: byOf(c, reason), tenant, details: wanted },
-      () => control.keysOf(tenant.region).create(tenant.id, wanted),
+      () => create(tenant, wanted),
       (made) => ({ id: made.key.id }),
     )
     logChange(log, c, { action: 'key.create', tenant, reason, details: { id: key.id, name, scopes, expiresAt } })
@@ -41,7 +60,7 @@ export function keysApi({ control, log }: AdminDeps) {
     const tenant = await tenantNamed(control, c)
     // Keys are named by UUIDs as tenants are; anything else would be an error of the database's.
     const revoke = async () => {
-      const key = isTenantId(id) ? await control.keysOf(tenant.region).revoke(tenant.id, id) : null
+      const key = isTenantId(id) ? await atHome(tenant, (keys) => keys.revoke(tenant.id, id)) : null
       if (key !== null) return key
       throw new InnkeeperError('not_found', `Tenant ${tenant.slug} has no key "${id}"`, {
         hint: `Its keys: GET /admin/v1/tenants/${tenant.slug}/keys`,

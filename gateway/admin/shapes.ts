@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { awayShape } from '../../config/shape.ts'
 import { OPERATOR_NAME } from '../../tiers/operators/operators.ts'
 import { ROLES } from '../../tiers/operators/roles.ts'
-import { isSlug } from '../../tiers/slug.ts'
+import { isSlug, mayBeSlug } from '../../tiers/slug.ts'
 
 /** What the admin API takes. The OpenAPI document is made from these. */
 
@@ -14,7 +14,10 @@ const NO_NUL = 'holds a NUL character'
 const reason = z.string().trim().min(1).max(500).describe('why, for the log; or the header X-Reason')
 export const slug = z
   .string()
-  .refine(isSlug, 'use 1 to 63 lower-case letters, digits and dashes, with no dash at either end')
+  .refine(
+    mayBeSlug,
+    'use 1 to 63 lower-case letters, digits and dashes, with no dash at either end, and not the form of an id',
+  )
   .describe('also the subdomain')
 
 const LABEL = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?'

@@ -41,12 +41,7 @@ export async function adminClient(sources: AdminAddressSources): Promise<AdminCl
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       })
     } catch (cause) {
-      throw new CliError(`the admin API at ${url} does not answer`, {
-        code: 'directory_unavailable',
-        hint: 'Check that the control plane runs (npm start, or innkeeper control) and that the address is right.',
-        details: (cause as { cause?: Error }).cause?.message,
-        cause,
-      })
+      throw unanswered(url, cause)
     }
     if (!response.ok) throw await failureOf(response, url)
     return response
@@ -56,18 +51,46 @@ export async function adminClient(sources: AdminAddressSources): Promise<AdminCl
     url,
     async call<T>(method: string, path: string, request: AdminRequest = {}) {
       const response = await send(method, path, 'application/json', request)
-      return (await response.json()) as T
+      const text = await response.text().catch((cause: unknown) => {
+        throw unanswered(url, cause)
+      })
+      try {
+        return JSON.parse(text) as T
+      } catch (cause) {
+        throw notAnAdminApi(response, url, cause)
+      }
     },
     async *lines<T>(method: string, path: string, request: AdminRequest = {}) {
       const response = await send(method, path, 'application/x-ndjson', request)
       let rest = ''
-      for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
-        const lines = (rest + chunk).split('\n')
-        rest = lines.pop()!
-        for (const line of lines) if (line !== '') yield JSON.parse(line) as T
+      try {
+        for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
+          const lines = (rest + chunk).split('\n')
+          rest = lines.pop()!
+          for (const line of lines) if (line !== '') yield JSON.parse(line) as T
+        }
+      } catch (cause) {
+        throw cause instanceof SyntaxError ? notAnAdminApi(response, url, cause) : unanswered(url, cause)
       }
     },
   }
+}
+
+/** Also for an answer that was cut off: nobody knows how it would have ended. */
+function unanswered(url: string, cause: unknown): CliError {
+  return new CliError(`the admin API at ${url} does not answer`, {
+    code: 'directory_unavailable',
+    hint: 'Check that the control plane runs (npm start, or innkeeper control) and that the address is right.',
+    details: (cause as { cause?: Error }).cause?.message,
+    cause,
+  })
+}
+
+function notAnAdminApi({ status }: Response, url: string, cause?: unknown): CliError {
+  return new CliError(`${url} answered ${status} and is not an admin API`, {
+    hint: 'Give the address of the control plane, not of a gateway.',
+    cause,
+  })
 }
 
 async function failureOf(response: Response, url: string): Promise<CliError> {
@@ -79,9 +102,7 @@ async function failureOf(response: Response, url: string): Promise<CliError> {
     // Whoever answers without a problem document is not the admin API; said below.
   }
   if (typeof problem.code !== 'string') {
-    return new CliError(`${url} answered ${response.status} and is not an admin API`, {
-      hint: 'Give the address of the control plane, not of a gateway.',
-    })
+    return notAnAdminApi(response, url)
   }
   const field = typeof problem.field === 'string' ? `${problem.field}: ` : ''
   return new CliError(String(problem.message), {

@@ -1,11 +1,11 @@
 import { stripVTControlCharacters } from 'node:util'
-import type { Terminal } from './terminal.ts'
+import { printable, type Terminal } from './terminal.ts'
 
 export type Cell = string | number | null | undefined
 
 /** Aligned columns under a head; numbers to the right. Colours take no width. */
 export function table(terminal: Terminal, head: readonly string[], rows: readonly (readonly Cell[])[]): string {
-  const text = (cell: Cell) => (cell === null || cell === undefined ? '-' : printable(String(cell)))
+  const text = (cell: Cell) => (cell === null || cell === undefined ? '-' : inOneLine(String(cell)))
   const widths = head.map((h, i) => Math.max(h.length, ...rows.map((r) => width(text(r[i])))))
   const line = (cells: readonly Cell[]) =>
     cells
@@ -29,5 +29,5 @@ export function pairs(terminal: Terminal, values: Readonly<Record<string, Cell>>
 
 const width = (text: string) => stripVTControlCharacters(text).length
 
-/** A value from a database can hold new lines, which would break the columns. */
-const printable = (text: string) => text.replaceAll(/[\n\r\t]/g, ' ')
+/** A value from a database can hold new lines, which would break the columns, and what has no width that could be told. */
+const inOneLine = (text: string) => printable(text.replaceAll(/[\n\r\t]/g, ' '))

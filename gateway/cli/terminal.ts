@@ -22,6 +22,14 @@ export interface Terminal {
   paint(style: Style, text: string): string
 }
 
+/** All that steers a terminal, but new lines, tabs, and the colours of `paint`. */
+const STEERING = /\u001b(?!\[(?:1|22|3[1236]|39|90)m)|[\p{Cc}--[\n\t\u001b]]/gv
+
+/** Rows of a tenant, errors that repeat them and names are shown as they are: none of it may write over what was said before. */
+export function printable(text: string): string {
+  return text.replaceAll(STEERING, '\ufffd')
+}
+
 export interface TerminalOptions {
   readonly json: boolean
   readonly debug: boolean
@@ -36,12 +44,12 @@ export function processTerminal({ json, debug, noColor }: TerminalOptions): Term
     debug,
     canAsk: Boolean(stdin.isTTY) && Boolean(stderr.isTTY) && !json,
     canDraw: Boolean(stderr.isTTY) && !noColor && !json,
-    out: (text) => stdout.write(`${text}\n`),
+    out: (text) => stdout.write(`${printable(text)}\n`),
     data: (value) => stdout.write(`${JSON.stringify(value, null, 2)}\n`),
     note: (text) => {
-      if (!json) stderr.write(`${text}\n`)
+      if (!json) stderr.write(`${printable(text)}\n`)
     },
-    err: (text) => stderr.write(`${text}\n`),
+    err: (text) => stderr.write(`${printable(text)}\n`),
     draw: (text) => stderr.write(text),
     paint: (style, text) => (hasColor ? styleText(style, text, { validateStream: false }) : text),
   }

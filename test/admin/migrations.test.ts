@@ -1,5 +1,6 @@
 import { cp, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import postgres from 'postgres'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openControlPlane } from '../../tiers/control/control-plane.ts'
 import { startTestAdmin, type TestAdmin } from '../support/admin.ts'
@@ -73,5 +74,38 @@ test('a migration that would leave a hole is refused by name, with the fix', asy
   expect(body.result.failures[0]).toMatchObject({ cluster: 'us-1', code: 'migration_refused' })
   expect(body.result.failures[0].details).toContain('hole')
   expect(body.result.failures[0].hint).toContain('tenantTable')
+  // New tenants are made by those that were applied.
+  await system.control.createTenant({ slug: 'later', tier: 'pro', region: 'us' })
   await rm(join(folder, '0003_hole.sql'))
+})
+
+test('a tenant that is being made while a migration runs has it too', async () => {
+  const { control } = system
+  const sql = postgres(system.servers.get('us')!.server.url('innkeeper_schemas'), { max: 1 })
+  const begun = Promise.withResolvers<void>()
+  const go = Promise.withResolvers<void>()
+  // Both look into this table first: the one knows its files by then, the other its rooms.
+  const held = sql.begin(async (tx) => {
+    await tx`lock table tenancy.migrations`
+    begun.resolve()
+    await go.promise
+  })
+  await begun.promise
+  const waiting = async () => {
+    const postgres = control.makerOf('us-1').admin('postgres')
+    return (await postgres`select from pg_locks where mode = 'AccessShareLock' and not granted`).length
+  }
+  const making = control.createTenant({ slug: 'newcomer', tier: 'pro', region: 'us' })
+  await expect.poll(waiting).toBe(1)
+  await write('0009_newest.sql', 'alter table "{room}".tags add column newest text;')
+  const migrating = control.migrate()
+  await expect.poll(waiting).toBeGreaterThan(1)
+  go.resolve()
+  await held
+  const { placement } = await making
+  await migrating
+  expect(
+    await sql`select from tenancy.migrations where room = ${placement!.schema} and name = '0009_newest.sql'`,
+  ).toHaveLength(1)
+  await sql.end()
 })

@@ -100,6 +100,12 @@ test('a tenant is made with its room and its domains, and the same key makes it 
   expect((await call('POST', TENANTS, body, { 'idempotency-key': 'a b' })).body.field).toBe('Idempotency-Key')
 })
 
+test('no tenant is called as another’s id: by that name the other would be answered, and removed', async () => {
+  const { id } = (await call('GET', `${TENANTS}/acme`)).body
+  expect((await call('POST', TENANTS, { slug: id, region: 'us' })).body).toMatchObject({ status: 400, field: 'slug' })
+  await expect(system.control.createTenant({ slug: id, region: 'us' })).rejects.toMatchObject({ field: 'slug' })
+})
+
 test('a suspended tenant is refused its data until it is resumed', async () => {
   const tenants = await system.openTenants()
   const read = () => tenants.session('acme').execute({ text: 'select 1 as one', params: [] })

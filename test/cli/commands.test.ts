@@ -88,6 +88,15 @@ test('the shell runs statements in the tenant’s room', async () => {
   expect(wrong).toMatchObject({ code: 2, out: '', err: expect.stringContaining('broken') })
 })
 
+test('what a tenant has written, and an error that repeats it, does not steer the terminal', async () => {
+  const text = (kind: string) => String.raw`select E'a\x1b]0;b\x07\x1b[2J\u009bc'::${kind} as "n\u001b[8m"`
+  const shown = await runCli(['shell', 'acme', '-c', text('text')], { env })
+  expect(shown.out).toContain('a\ufffd]0;b\ufffd\ufffd[2J\ufffdc')
+  const failed = await runCli(['shell', 'acme', '-c', text('int')], { env })
+  expect(failed).toMatchObject({ code: 2, err: expect.stringContaining('a\ufffd]0;b') })
+  for (const { out, err } of [shown, failed]) expect(out + err).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f]/)
+})
+
 test('migrate and doctor say how it stands, for people and for programs', async () => {
   expect((await run('migrate')).out).toMatch(/^\d+ rooms: 0 migrated, 0 failed/)
   expect(JSON.parse((await run('migrate --json')).out)).toMatchObject({ ok: true, failures: [] })

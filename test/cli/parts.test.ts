@@ -16,6 +16,17 @@ test('a statement ends at a semicolon that is not inside something', () => {
   expect(complete('select 1; select')).toEqual({ statements: ['select 1'], rest: ' select' })
 })
 
+test('what PostgreSQL reads as a string or a comment never runs as a statement', () => {
+  const whole = (text: string) => expect(complete(`${text};`)).toEqual({ statements: [text], rest: '' })
+  whole(String.raw`select E'it\'s; delete from tags; --'`)
+  whole(String.raw`select e'\\', name'\', E'\\\'; delete from tags; '`)
+  whole('/* a /* b */ ; delete from tags; */ select 1')
+  whole('select a$1$b, c$x$')
+  for (const open of [String.raw`select E'\'; delete from tags;`, '/* /* */ ; delete from tags;']) {
+    expect(complete(open)).toEqual({ statements: [], rest: open })
+  }
+})
+
 test('only a plain name is described', () => {
   expect(describing('\\d')).toContain('pg_class')
   expect(describing('\\d tickets')).toContain("'tickets'")

@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { expect, test } from 'vitest'
-import { type ConfigInput, type ProcessRole, resolveConfig } from '../../config/index.ts'
+import { type ConfigInput, type ProcessRole, resolveConfig, secret } from '../../config/index.ts'
 import demo from '../../config/innkeeper.config.ts'
 import { publicKeyOf } from '../../config/x25519.ts'
+import { callHalf, listenForHalves } from '../../tiers/half/channel.ts'
+import { CONTROL, channelKeys } from '../../tiers/half/peers.ts'
 import { channelKey, envOfHalf, halfConfig, halfKeys, withChannel, withHalves } from './support.ts'
 
 const input = withHalves(demo, { us: 7432, eu: 7433 })
@@ -106,4 +108,58 @@ test('each half logs in to the control database as a role of its own, or as the 
   expect(faultsOf(old, env, control)).toBe('')
   expect(resolveConfig(old, { kind: 'mover', region: 'eu' }, env).controlUrl).toBe(env.INNKEEPER_CONTROL_URL)
   expect(halfConfig(input, env, 'eu').controlUrl).toBe(env.INNKEEPER_EU_MOVER_CONTROL_URL)
+})
+
+test('the rotation of the README, of the control plane’s key and of a half’s, shuts nobody out at any step', async () => {
+  const [old, young] = [randomBytes(32), randomBytes(32)]
+  const known = (...keys: Buffer[]) => keys.map((key) => publicKeyOf(key).toString('base64'))
+  const steps = [
+    { keys: [old], publicKeys: known(old) },
+    { keys: [old], publicKeys: known(old, young) },
+    { keys: [young, old], publicKeys: known(old, young) },
+    { keys: [young, old], publicKeys: known(young) },
+    { keys: [young], publicKeys: known(young) },
+  ]
+  const rotated = { ...env, ...channelKey(), OLD: old.toString('base64'), YOUNG: young.toString('base64') }
+  const pairsAt = ({ keys, publicKeys }: (typeof steps)[number]) => {
+    const [key, keyPrevious] = keys.map((k) => secret(k === old ? 'OLD' : 'YOUNG'))
+    return { key: key!, ...(keyPrevious && { keyPrevious }), publicKeys }
+  }
+  const withControlKey = (step: (typeof steps)[number]): ConfigInput => ({
+    ...input,
+    control: { ...input.control, channel: pairsAt(step) },
+  })
+  const withHalfKey = (step: (typeof steps)[number]): ConfigInput => {
+    const config = withChannel(input)
+    const us = { ...config.regions.us!, mover: { ...config.regions.us!.mover!, ...pairsAt(step) } }
+    return { ...config, regions: { ...config.regions, us } }
+  }
+  for (const at of [withControlKey, withHalfKey]) {
+    for (const [i, step] of steps.entries()) {
+      // Processes are started anew one after the other: at each step some are at the one before.
+      const near = [...new Set([steps[Math.max(0, i - 1)]!, step])]
+      for (const [theirs, ours] of near.flatMap((a) => near.map((b) => [a, b] as const))) {
+        const half = channelKeys(resolveConfig(at(theirs), { kind: 'mover', region: 'us' }, rotated), 'us')
+        const control = channelKeys(resolveConfig(at(ours), { kind: 'control' }, rotated), CONTROL)
+        const from: string[] = []
+        const listener = await listenForHalves({
+          host: '127.0.0.1',
+          port: 0,
+          keys: half,
+          onPeer(channel, name) {
+            from.push(name)
+            channel.resume().once('end', () => channel.end())
+          },
+          onStranger: () => {},
+        })
+        const channel = await callHalf({ host: '127.0.0.1', port: listener.port }, control.calling('us')!)
+        channel.end()
+        await expect.poll(() => from).toEqual([CONTROL])
+        await listener.close()
+      }
+    }
+  }
+  const last = channelKeys(resolveConfig(withControlKey(steps.at(-1)!), { kind: 'mover', region: 'us' }, rotated), 'us')
+  const first = channelKeys(resolveConfig(withControlKey(steps[0]!), { kind: 'control' }, rotated), CONTROL)
+  expect(last.called(first.calling('us')!.id)).toBeNull()
 })

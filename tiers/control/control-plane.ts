@@ -89,7 +89,12 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
     files ??= readMigrations(migrationsFolder)
     return { files: await files, references: options.references ?? [] }
   }
-  const regions = openRegionStores({ config, others: options.others, migration })
+  const regions = openRegionStores({
+    config,
+    others: options.others,
+    migration,
+    silentMs: options.moveSettings?.silentMs,
+  })
   const { makers, makerOf, keysOf } = regions
   const tenant = async (slugOrId: string) => {
     // The database is not asked about what can be neither: some of it, such as a NUL, it could not even read.
@@ -136,9 +141,12 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
     lastEpoch: () => lastEpoch(directory.sql),
     keysOf,
     async migrate(onProgress = () => {}, { completeBy = null } = {}) {
-      files = null
       return moves.without(completeBy, async (completedMoves) => {
+        const before = files
+        files = null
         const done = await migrateFleet({ makers, store, files: (await migration()).files }, onProgress)
+        // What no room took is not asked of new ones either.
+        if (done.migrated === 0 && done.failures.length > 0) files = before
         return { ...done, completedMoves }
       })
     },

@@ -96,7 +96,8 @@ async function allRooms({ makers, store }: FleetDeps): Promise<Room[]> {
   for (;;) {
     const page = await store.list({ limit: PAGE, after })
     for (const { placement, status, slug } of page) {
-      if (placement === null || status === 'provisioning') continue
+      // One that is half removed may have no database any more.
+      if (placement === null || status === 'provisioning' || status === 'offboarded') continue
       if (!makers.has(placement.cluster)) {
         throw new InnkeeperError(
           'invalid_config',

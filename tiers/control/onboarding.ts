@@ -8,7 +8,7 @@ import { assertResidency, awayFaults, residencyFaults } from '../residency/fault
 import { residencyOf } from '../residency/policy.ts'
 import { assertProfile } from '../residency/profiles.ts'
 import { roomFor } from '../rooms/naming.ts'
-import { isSlug } from '../slug.ts'
+import { mayBeSlug } from '../slug.ts'
 import type { AwayPolicy, TenantId } from '../types.ts'
 import { assertCurrentClusters } from './epochs.ts'
 import { chooseCluster, regionNamed, requirePeering, tierNamed } from './place.ts'
@@ -38,7 +38,7 @@ export interface Onboarding {
   createTenant(request: CreateTenant, by?: By): Promise<TenantRecord>
   /** Refuses the tenant's requests for good and removes its room with all that is in it. */
   offboard(slugOrId: string, by?: By): Promise<TenantRecord>
-  /** Finishes tenants that a killed process left half made. @returns their slugs */
+  /** Finishes tenants that a killed process left half made, or half removed. @returns their slugs */
   recover(): Promise<string[]>
 }
 
@@ -58,10 +58,34 @@ export function onboarding({ config, sql, store, regions, moves, tenant }: Onboa
     store.exclusively(begun.id, async () => {
       const now = await tenant(begun.id)
       if (now.status !== 'provisioning') return now
-      await makerOf(now.placement!.cluster).makeRoom(now.id, now.placement!)
+      const { cluster, database, schema, isolation } = now.placement!
+      await makerOf(cluster).makeRoom(now.id, now.placement!)
       await store.setStatus(now.id, 'active')
+      // A migration that began meanwhile has passed it over: it visits those that are made.
+      if (isolation !== 'shared') await makerOf(cluster).migrate(database, schema)
       return tenant(now.id)
     })
+  const offboard = async (slugOrId: string, by = BY_PROGRAM) => {
+    const { id } = await tenant(slugOrId)
+    return store.exclusively(id, async () => {
+      const now = await tenant(id)
+      await moves.assertNone(id)
+      if (now.status !== 'offboarded') {
+        const details = { placement: now.placement, domains: now.domains }
+        await store.setStatus(id, 'offboarded', { action: 'tenant.offboard', by, details })
+      }
+      // As they are now: none is added any more.
+      for (const domain of (await tenant(id)).domains) await store.removeDomain(id, domain)
+      const keys = keysOf(now.region)
+      for (const key of await keys.list(id)) await keys.revoke(id, key.id)
+      if (now.placement !== null) {
+        await makerOf(now.placement.cluster).removeRoom(id, now.placement)
+        // The last of it: by this who was killed meanwhile is found again.
+        await store.removePlacement(id)
+      }
+      return tenant(id)
+    })
+  }
   return {
     async createTenant(
       {
@@ -76,10 +100,10 @@ export function onboarding({ config, sql, store, regions, moves, tenant }: Onboa
       },
       by = BY_PROGRAM,
     ) {
-      if (!isSlug(slug)) {
+      if (!mayBeSlug(slug)) {
         throw new InnkeeperError('invalid_request', 'The slug is not valid', {
           field: 'slug',
-          hint: 'Use 1 to 63 lower-case letters, digits and dashes, with no dash at either end.',
+          hint: 'Use 1 to 63 lower-case letters, digits and dashes, with no dash at either end, and not the form of an id.',
         })
       }
       const region = regionNamed(config, regionName)
@@ -109,25 +133,7 @@ export function onboarding({ config, sql, store, regions, moves, tenant }: Onboa
       for (const domain of domains) await store.addDomain(begun.id, domain.toLowerCase(), by)
       return domains.length === 0 ? finished : tenant(begun.id)
     },
-    async offboard(slugOrId, by = BY_PROGRAM) {
-      const { id } = await tenant(slugOrId)
-      return store.exclusively(id, async () => {
-        const now = await tenant(id)
-        await moves.assertNone(id)
-        if (now.status !== 'offboarded') {
-          const details = { placement: now.placement, domains: now.domains }
-          await store.setStatus(id, 'offboarded', { action: 'tenant.offboard', by, details })
-        }
-        const keys = keysOf(now.region)
-        for (const key of await keys.list(id)) await keys.revoke(id, key.id)
-        if (now.placement !== null) {
-          await makerOf(now.placement.cluster).removeRoom(id, now.placement)
-          await store.removePlacement(id)
-        }
-        for (const domain of now.domains) await store.removeDomain(id, domain)
-        return tenant(id)
-      })
-    },
+    offboard,
     async recover() {
       // A copy restored from a backup knows tenants as half made that have long been whole, or elsewhere.
       try {
@@ -138,7 +144,10 @@ export function onboarding({ config, sql, store, regions, moves, tenant }: Onboa
       }
       const half = await store.list({ status: 'provisioning', limit: 1_000 })
       for (const one of half) await finish(one)
-      return half.map((t) => t.slug)
+      // Their data is not to be there any more. What cannot be removed now `doctor` names.
+      const leaving = await store.list({ status: 'offboarded', isPlaced: true, limit: 1_000 })
+      const left = await Promise.allSettled(leaving.map((t) => offboard(t.id)))
+      return [...half, ...leaving.filter((_, i) => left[i]!.status === 'fulfilled')].map((t) => t.slug)
     },
   }
 }

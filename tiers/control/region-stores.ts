@@ -5,11 +5,14 @@ import type { OtherRegions } from '../half/other-regions.ts'
 import { type KeyAdmin, keyAdmin } from '../keys/admin.ts'
 import { installKeys } from '../keys/install.ts'
 import { type MigrationFile, versionOf } from '../migrate/files.ts'
+import { MOVE_SETTINGS } from '../move/context.ts'
+import { createVigil } from '../move/vigil.ts'
 import { quoteIdent } from '../quote.ts'
 import { ticketKey } from '../room/keys.ts'
 import { createRoomMaker, type RoomMaker } from '../rooms/maker.ts'
 import { REGION_DATABASE } from '../rooms/naming.ts'
 import { appLogin } from '../tenancy/roles.ts'
+import { watchedAll, watchedBy } from './silence.ts'
 
 /** What the control plane has in the regions: who makes rooms on each cluster, and each region's store of API keys. */
 export interface RegionStores {
@@ -32,6 +35,8 @@ export interface RegionStoresOptions {
   readonly config: Config
   /** Regions that this process has no credentials of. */
   readonly others?: OtherRegions | undefined
+  /** How long a cluster may say nothing before what waits for it is given up, in milliseconds. */
+  readonly silentMs?: number | undefined
   migration(): Promise<{ readonly files: readonly MigrationFile[]; readonly references: readonly string[] }>
 }
 
@@ -40,11 +45,22 @@ export function homeOf(clusters: ReadonlyMap<string, ClusterConfig>): ClusterCon
   return clusters.values().next().value!
 }
 
-export function openRegionStores({ config, others, migration }: RegionStoresOptions): RegionStores {
+export function openRegionStores({
+  config,
+  others,
+  migration,
+  silentMs = MOVE_SETTINGS.silentMs,
+}: RegionStoresOptions): RegionStores {
   const makers = new Map<string, RoomMaker>()
   const keyStores = new Map<string, { home: ClusterConfig; admin: KeyAdmin }>()
   const clusters: ClusterConfig[] = []
   const far = new Map<string, RegionHands>()
+  const vigil = createVigil({ clusterOf: (name) => clusters.find((c) => c.name === name)!, silentMs })
+  const watched = watchedBy(vigil, silentMs, (name) => makers.get(name)!.renew())
+  const keyStore = (home: ClusterConfig) => ({
+    home,
+    admin: watchedAll(watched, home.name, keyAdmin(makers.get(home.name)!.admin(REGION_DATABASE))),
+  })
   for (const region of config.regions.values()) {
     const { secrets } = region
     if (secrets === null) {
@@ -57,17 +73,17 @@ export function openRegionStores({ config, others, migration }: RegionStoresOpti
         makers.set(cluster.name, hands === null ? maker : farMaker(maker, hands, migration))
       }
       const [home] = there
-      if (home) keyStores.set(region.name, { home, admin: keyAdmin(makers.get(home.name)!.admin(REGION_DATABASE)) })
+      if (home) keyStores.set(region.name, keyStore(home))
       continue
     }
     clusters.push(...secrets.clusters.values())
     for (const cluster of secrets.clusters.values()) {
       const keys = [secrets.key, ...(secrets.keyPrevious ? [secrets.keyPrevious] : [])]
       const ticketKeys = keys.map((k) => ticketKey(k, cluster.name))
-      makers.set(cluster.name, createRoomMaker({ cluster, keys: ticketKeys, migration }))
+      const maker = createRoomMaker({ cluster, keys: ticketKeys, migration })
+      makers.set(cluster.name, watchedAll(watched, cluster.name, maker, ['makeRoom', 'removeRoom', 'migrate']))
     }
-    const home = homeOf(secrets.clusters)
-    keyStores.set(region.name, { home, admin: keyAdmin(makers.get(home.name)!.admin(REGION_DATABASE)) })
+    keyStores.set(region.name, keyStore(homeOf(secrets.clusters)))
   }
   const makerOf = (cluster: string) => {
     const maker = makers.get(cluster)

@@ -1,4 +1,4 @@
-import { and, asc, eq, gt, sql as raw } from 'drizzle-orm'
+import { and, asc, eq, gt, isNotNull, sql as raw } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/postgres-js'
 import type postgres from 'postgres'
 import { type AuditEntry, type By, entryText, type Note } from '../audit/entry.ts'
@@ -27,6 +27,8 @@ export interface TenantFilter {
   readonly region?: string | undefined
   readonly tier?: string | undefined
   readonly status?: TenantStatus | undefined
+  /** Those that have a room. */
+  readonly isPlaced?: true | undefined
   /** Slugs after this one, in alphabetical order. */
   readonly after?: string | undefined
   readonly limit: number
@@ -110,13 +112,14 @@ export function tenantStore(client: postgres.Sql, locks: postgres.Sql): TenantSt
   }
   return {
     get,
-    async list({ region, tier, status, after, limit }) {
+    async list({ region, tier, status, isPlaced, after, limit }) {
       const rows = await select()
         .where(
           and(
             region ? eq(tenants.region, region) : undefined,
             tier ? eq(tenants.tier, tier) : undefined,
             status ? eq(tenants.status, status) : undefined,
+            isPlaced ? isNotNull(placements.tenantId) : undefined,
             after ? gt(tenants.slug, after) : undefined,
           ),
         )
@@ -134,6 +137,10 @@ export function tenantStore(client: postgres.Sql, locks: postgres.Sql): TenantSt
       change(db, id, [{ values: { profile, pinned: pinned && [...pinned] }, note }]),
     addDomain: (id, domain, by) =>
       db.transaction(async (tx) => {
+        // With its row held, so that whoever removes the tenant sees this domain, or is seen here.
+        const [tenant] = await tx.select().from(tenants).where(eq(tenants.id, id)).for('share')
+        if (tenant?.status === 'offboarded')
+          throw new InnkeeperError('tenant_gone', `The tenant "${tenant.slug}" has left`)
         const [made] = await tx.insert(domains).values({ domain, tenantId: id }).onConflictDoNothing().returning()
         if (made === undefined) {
           const [mine] = await tx

@@ -1,4 +1,5 @@
 import { applyPass } from './apply.ts'
+import { bringKeys } from './bring-keys.ts'
 import type { Flow, MoveContext, Outcome } from './context.ts'
 import { cutOver } from './cutover.ts'
 import { loosen, settle } from './readiness.ts'
@@ -19,6 +20,7 @@ const QUIET_MAX = 10
 export async function watch(ctx: MoveContext): Promise<Outcome> {
   const flow = reversed(ctx)
   await retreat(flow)
+  await bringKeys(ctx, 'destination')
   // No row goes back to where the tenant's data may not be: that room is emptied at once.
   if (!(await ctx.mayReturn())) return { event: 'done' }
   await loosen(flow.target)

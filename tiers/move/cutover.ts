@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sayHeading } from '../directory/headings.ts'
 import { applyPass } from './apply.ts'
+import { bringKeys } from './bring-keys.ts'
 import type { Flow, MoveContext, Outcome } from './context.ts'
 import { deadlineOf, warmUp } from './deadline.ts'
 import { changeFence, opening, openRoom, Undrained } from './fence.ts'
 import { type Flip, flip, rehearse } from './flip.ts'
-import { heldBy, whileHeld } from './generation.ts'
 import { type Fence, fenceAndRead, type LastPass } from './last-pass.ts'
 import { isConsiderate } from './pool.ts'
 import { isLoose, tighten } from './readiness.ts'
@@ -118,15 +118,6 @@ export async function cutOver(ctx: MoveContext, { flow, home, capture, end }: Cu
       ...(isWatched ? { watchUntil: new Date(Date.now() + settings.watchMs) } : {}),
     },
   }
-}
-
-/** API keys are their region's own: the new home's knows the tenant's before it is served there. */
-async function bringKeys(ctx: MoveContext, end: 'origin' | 'destination'): Promise<void> {
-  const { move, keysOf } = ctx
-  if (move.from.region === move.to.region) return
-  const [from, to] = end === 'destination' ? [move.from, move.to] : [move.to, move.from]
-  const there = keysOf(to.region)
-  await whileHeld(heldBy(ctx), there.clock, (until) => keysOf(from.region).copyTo(there, move.tenantId, until))
 }
 
 async function forget(last: LastPass | null): Promise<void> {

@@ -1,3 +1,4 @@
+import { bringKeys } from './bring-keys.ts'
 import { certificateOf, certificateText, type MoveCertificate } from './certificate.ts'
 import { clearRoom } from './clear.ts'
 import type { MoveContext, Outcome } from './context.ts'
@@ -30,6 +31,7 @@ export async function clear(ctx: MoveContext): Promise<Outcome> {
   if (!(await settle(ctx.source))) return again(ctx)
   // It may have left without forgetting what had been brought. Nothing is noted there now.
   await forgetNotes(ctx.source)
+  await bringKeys(ctx, 'origin')
   return empty(ctx, 'rolled_back', {
     room: ctx.target,
     home: ctx.source,

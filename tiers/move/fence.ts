@@ -1,9 +1,8 @@
+import { INSIDE_LOCK } from '../tenancy/roles.ts'
 import { beginBooks, type Side } from './side.ts'
 
 /** PostgreSQL's codes for a lock that did not come in time. */
 const LOCK_TIMEOUT = '55P03'
-
-const LOCK_CLASS = 1_229_868_619
 
 /** A transaction of the tenant's outlived the bound: the attempt gives way, not the transaction. */
 export class Undrained extends Error {
@@ -39,7 +38,7 @@ export function fencing(side: Side, change: FenceChange, boundMs: number): strin
   return `${beginBooks(side)}
     set local synchronous_commit = on;
     set local lock_timeout = ${Math.max(1, Math.round(boundMs))};
-    select pg_advisory_xact_lock(${LOCK_CLASS}, uuid_hash('${side.tenant}'));
+    select pg_advisory_xact_lock(${INSIDE_LOCK}, uuid_hash('${side.tenant}'));
     select tenancy.set_fence('${side.tenant}', ${side.placement.epoch}, ${state}, ${capture});
     ${change.heard === undefined ? '' : raiseMark(change.heard)}
     commit`

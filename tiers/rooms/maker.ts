@@ -7,7 +7,7 @@ import { adminServerOf } from '../pg/server.ts'
 import { quoteIdent } from '../quote.ts'
 import type { TicketKey } from '../room/keys.ts'
 import { installDatabase } from '../tenancy/install.ts'
-import { APP_SCHEMA, appLogin, installRoles } from '../tenancy/roles.ts'
+import { APP_SCHEMA, appLogin, INSIDE_LOCK, installRoles } from '../tenancy/roles.ts'
 import type { Isolation, Placement, TenantId } from '../types.ts'
 import { SCHEMAS_DATABASE, SHARED_DATABASE } from './naming.ts'
 
@@ -138,7 +138,11 @@ export function createRoomMaker(options: RoomMakerOptions): RoomMaker {
         return
       }
       const sql = admin(database)
-      await sql`update tenancy.fence set state = 'fenced' where tenant_id = ${tenant}`
+      await sql.begin(async (tx) => {
+        // Whoever is inside ends first: what is committed after the rows were removed would stay for ever.
+        await tx`select pg_advisory_xact_lock(${INSIDE_LOCK}, uuid_hash(${tenant}::uuid))`
+        await tx`update tenancy.fence set state = 'fenced' where tenant_id = ${tenant}`
+      })
       if (isolation === 'schema') {
         await sql.unsafe(`drop schema if exists ${quoteIdent(schema)} cascade`)
         await sql`delete from tenancy.migrations where room = ${schema}`

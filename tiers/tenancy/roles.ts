@@ -21,6 +21,9 @@ export const APP_SCHEMA = 'app'
 /** One number for all installers of a cluster: they take turns. */
 export const INSTALL_LOCK = 1_229_868_620
 
+/** The class of a tenant's own lock: whoever is inside holds it shared (0001_rooms.sql). The number beside it is `uuid_hash(tenant)`. */
+export const INSIDE_LOCK = 1_229_868_619
+
 /** The login role that gateways use, from the cluster's URL. */
 export interface AppLogin {
   readonly user: string

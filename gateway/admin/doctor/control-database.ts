@@ -43,7 +43,7 @@ export function checkControlDatabase(config: Config, control: ControlPlane): Pro
               ),
         )
       }
-      return [...checks, await halfMade(control)]
+      return [...checks, await halfMade(control), await halfRemoved(control)]
     }),
   )
 }
@@ -57,5 +57,17 @@ async function halfMade(control: ControlPlane): Promise<Check> {
     'tenants',
     `half made for more than a minute: ${some(old)}`,
     'Restart the control plane: it finishes them.',
+  )
+}
+
+/** Whoever asked for it was answered by an error, or not at all: nobody serves the tenant, and its data is still there. */
+async function halfRemoved(control: ControlPlane): Promise<Check> {
+  const found = await control.tenants({ status: 'offboarded', isPlaced: true, limit: 100 })
+  const old = found.filter((t) => Date.now() - t.updatedAt.getTime() > 60_000).map((t) => t.slug)
+  if (old.length === 0) return ok('tenants that left', 'none is half removed')
+  return warn(
+    'tenants that left',
+    `half removed for more than a minute: ${some(old)}`,
+    'Remove them again: innkeeper tenants offboard SLUG.',
   )
 }

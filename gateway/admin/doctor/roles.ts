@@ -1,5 +1,5 @@
 import type { AdminSql } from '../../../tiers/pg/admin.ts'
-import { OWNER, TENANCY, TRIGGER } from '../../../tiers/tenancy/roles.ts'
+import { MOVER, OWNER, TENANCY, TRIGGER } from '../../../tiers/tenancy/roles.ts'
 import { type Check, fail, ok } from './check.ts'
 
 interface Role {
@@ -18,8 +18,8 @@ export async function checkRoles(name: string, sql: AdminSql, app: string): Prom
         case when rolcreaterole then 'CREATEROLE' end, case when rolcreatedb then 'CREATEDB' end,
         case when rolreplication then 'REPLICATION' end], null) as rights,
       array(select roleid::regrole::text from pg_auth_members m where m.member = r.oid order by 1) as "memberOf"
-    from pg_roles r where rolname in (${app}, ${OWNER}, ${TENANCY}, ${TRIGGER})`
-  const faults = [app, OWNER, TENANCY, TRIGGER].flatMap((wanted) => {
+    from pg_roles r where rolname in (${app}, ${OWNER}, ${TENANCY}, ${TRIGGER}, ${MOVER})`
+  const faults = [app, OWNER, TENANCY, TRIGGER, MOVER].flatMap((wanted) => {
     const role = roles.find((r) => r.name === wanted)
     if (role === undefined) return [`${wanted} is missing`]
     const found = [

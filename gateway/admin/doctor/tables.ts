@@ -7,8 +7,8 @@ interface Row {
 }
 
 /**
- * Tables of rooms that are not behind the door as `protectRoom` leaves them, and rooms with no table at all: a look that
- * finds nothing to look at proves nothing.
+ * Tables of rooms that are not behind the door as `protectRoom` leaves them, ways around the door, also to the keys that are
+ * behind it, and rooms with no table at all: a look that finds nothing to look at proves nothing.
  */
 export async function unprotectedTables(
   sql: AdminSql,
@@ -44,6 +44,29 @@ export async function unprotectedTables(
     union all
     select room, name, 'is a reference table that tenants may write' from tables
     where reference and has_table_privilege(${app}, oid, 'insert, update, delete, truncate')
+    union all
+    select room, name, 'may be emptied by tenants, whoever''s rows it holds' from tables
+    where has_table_privilege(${app}, oid, 'truncate')
+    union all
+    select n.nspname, c.relname, 'is a view that shows tenants what its owner sees' from pg_class c
+    join pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = any(${[...rooms]}) and c.relkind in ('v', 'm') and has_table_privilege(${app}, c.oid, 'select')
+      and not exists (
+        select from pg_options_to_table(c.reloptions) where option_name = 'security_invoker' and option_value::boolean)
+    union all
+    select n.nspname, p.proname, 'is a function that does for tenants what its owner may' from pg_proc p
+    join pg_namespace n on n.oid = p.pronamespace
+    where n.nspname = any(${[...rooms]}) and p.prosecdef and p.prorettype <> 'trigger'::regtype
+      and has_function_privilege(${app}, p.oid, 'execute')
+      and not exists (select from pg_depend d where (d.classid, d.objid, d.deptype) = ('pg_proc'::regclass, p.oid, 'e'))
+    union all
+    select n.nspname, null, 'is a schema in which tenants may create' from pg_namespace n
+    where n.nspname = any(${[...rooms]}) and has_schema_privilege(${app}, n.oid, 'create')
+    union all
+    select 'tenancy', c.relname, 'is open to the gateways'' role' from pg_class c
+    where c.relnamespace = 'tenancy'::regnamespace and c.relkind in ('r', 'p', 'v')
+      and (has_table_privilege(${app}, c.oid, 'select, insert, update, delete, truncate, references, trigger')
+        or has_any_column_privilege(${app}, c.oid, 'select, insert, update, references'))
     union all
     select room, null, 'has no tables' from unnest(${[...rooms]}::text[]) room
     where not exists (select from tables t where t.room = room.room)

@@ -35,10 +35,11 @@ export function observe(telemetry: Telemetry, peers: Peers): GatewayMiddleware {
       const { socket } = incoming
       const readBefore = socket.bytesRead
       const writtenBefore = socket.bytesWritten
-      const bytesIn = Number(incoming.headers['content-length'] ?? 0)
       outgoing.once('close', () => {
         const status = outgoing.writableFinished ? outgoing.statusCode : 499
-        // The head was read before this began, so only a body without a declared length shows in what was read since.
+        // What a client announces counts when it has come. What came with the head was read before this began, so what was
+        // read since is all that there is to know of a body without a declared length, or of one that did not come.
+        const bytesIn = incoming.complete ? Number(incoming.headers['content-length'] ?? 0) : 0
         end(status, bytesIn || socket.bytesRead - readBefore, socket.bytesWritten - writtenBefore)
       })
       await observed.within(next)

@@ -25,6 +25,8 @@ const GRACE_MS = 1_000
 /** @param requestTimeoutMs from the head's arrival to the handler's answer */
 export function createInFlight(requestTimeoutMs: number): InFlight {
   const open = new Set<Entry>()
+  /** Those of them whose handler is at work: an answer that has begun may take as long as it likes. */
+  const unanswered = new Set<Entry>()
   let isDraining = false
   let whenEmpty: (() => void) | null = null
 
@@ -33,7 +35,7 @@ export function createInFlight(requestTimeoutMs: number): InFlight {
 
   function sweep(): void {
     const now = performance.now()
-    for (const entry of open) {
+    for (const entry of unanswered) {
       // In the order of arrival, so in that of the deadlines.
       if (entry.deadlineMs > now) break
       const error = overdue(entry.c, requestTimeoutMs)
@@ -54,6 +56,7 @@ export function createInFlight(requestTimeoutMs: number): InFlight {
       fail: null,
     }
     open.add(entry)
+    unanswered.add(entry)
     c.set('signal', entry.controller.signal)
     if (isDraining) setHeader(c, 'connection', 'close')
     const outgoing = c.env?.outgoing
@@ -70,6 +73,7 @@ export function createInFlight(requestTimeoutMs: number): InFlight {
       })
     } finally {
       entry.fail = null
+      unanswered.delete(entry)
       if (outgoing === undefined) leave(entry)
     }
   }

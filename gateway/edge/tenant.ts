@@ -63,9 +63,16 @@ export function tenant(options: TenantOptions): GatewayMiddleware {
       c.set('user', principal.user)
       await next()
     } finally {
-      admission.release(usage)
+      whenGone(c, () => admission.release(usage))
     }
   }
+}
+
+/** Calls back when the answer has left, or the client has: a stream is under way for much longer than its handler. */
+function whenGone({ env }: GatewayContext, then: () => void): void {
+  const outgoing = env?.outgoing
+  if (outgoing === undefined || outgoing.destroyed) then()
+  else outgoing.once('close', then)
 }
 
 /** Home has looked at the credential: its answer counts here as it does there. */

@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { request } from 'node:http'
 import { connect } from 'node:net'
 import { gunzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -11,6 +13,7 @@ let gateway: TestGateway
 let key: string
 let isReady = true
 const aborted: unknown[] = []
+const endless: AbortSignal[] = []
 
 beforeAll(async () => {
   key = world.key(world.tenant('acme'))
@@ -41,6 +44,10 @@ beforeAll(async () => {
       app.get('/stream', (c) =>
         c.body(new Blob(['streamed '.repeat(500)]).stream(), 200, { 'content-type': 'text/plain' }),
       )
+      app.get('/endless', (c) => {
+        endless.push(c.get('signal'))
+        return c.body(new ReadableStream({ start: (stream) => stream.enqueue(Buffer.from('a')) }))
+      })
       app.get('/raw', () => new Response('made without the context'))
       app.get('/tagged', (c) => c.json({ text: 'x'.repeat(2_000) }, 200, { etag: '"v1"', vary: 'Accept' }))
     },
@@ -235,6 +242,16 @@ describe('the end of a request', () => {
       expect(answer.status).toBe(504)
       expect(answer.json.code).toBe('statement_timeout')
     }
+  })
+
+  test('an answer that has begun may outlast the deadline, and so may what it asks for', async () => {
+    const streaming = request({ port: gateway.port, path: '/endless', headers: { apikey: key } }).end()
+    await once(streaming, 'response')
+    // One that came later is over.
+    expect((await ask('/wait')).status).toBe(504)
+    expect(endless[0]?.aborted).toBe(false)
+    streaming.destroy()
+    await expect.poll(() => endless[0]?.reason).toMatchObject({ code: 'client_closed_request' })
   })
 
   test('a client that does not get on with its body is told so by 408, and its connection is closed', async () => {

@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { request } from 'node:http'
 import { afterAll, describe, expect, test } from 'vitest'
 import { createAdmission } from '../../gateway/edge/admit.ts'
 import { createFailures } from '../../gateway/edge/failures.ts'
@@ -126,11 +128,13 @@ describe('over HTTP', () => {
           free: { isolation: 'shared', limits: { requestsPerSecond: 0.5, burst: 2, concurrency: 1 } },
         },
       },
-      routes: (app) =>
+      routes(app) {
         app.get('/slow', async (c) => {
           begun.resolve()
           return c.json(await finish.promise)
-        }),
+        })
+        app.get('/endless', (c) => c.body(new ReadableStream({ start: (stream) => stream.enqueue(Buffer.from('a')) })))
+      },
     })
     const key = world.key(world.tenant('acme'))
     const first = await gateway.ask('/v1/whoami', { apikey: key })
@@ -151,6 +155,15 @@ describe('over HTTP', () => {
     finish.resolve({})
     expect((await slow).status).toBe(200)
     expect((await gateway.ask('/v1/whoami', { apikey: key })).status).toBe(200)
+  })
+
+  test('a request is under way until its answer has left, however long that is after its handler', async () => {
+    const key = world.key(world.tenant('umbrella'))
+    const streaming = request({ port: gateway.port, path: '/endless', headers: { apikey: key } }).end()
+    await once(streaming, 'response')
+    expect((await gateway.ask('/endless', { apikey: key })).status).toBe(429)
+    streaming.destroy()
+    await expect.poll(async () => (await gateway.ask('/v1/whoami', { apikey: key })).status).toBe(200)
   })
 
   test('guessing keys ends in 429, while a good key from the same address goes on', async () => {

@@ -3,7 +3,7 @@ import { InnkeeperError } from '../../tiers/errors.ts'
 import type { KeyVerifier } from '../../tiers/keys/types.ts'
 import { isSlug } from '../../tiers/slug.ts'
 import { isTenantId, type Tenant, type TenantId } from '../../tiers/types.ts'
-import { requireAgreement } from './agree.ts'
+import { type LookUps, requireAgreement } from './agree.ts'
 import { badKey, verifyKey } from './api-key.ts'
 import type { Credential } from './credential.ts'
 import type { Principal } from './env.ts'
@@ -25,7 +25,6 @@ export interface AwayTenant {
   readonly tenant: Tenant
 }
 
-/** @param proved is told the tenant as soon as the credential is proven to be its own, so that a refusal names it too */
 export type Authenticate = (
   credential: Credential,
   namings: readonly Naming[],
@@ -38,6 +37,7 @@ export interface Found {
   proved(tenant: Tenant): void
   /** The tenant lives in another region, and what it sent is not this one's to note. */
   away(): void
+  readonly lookUps: LookUps
 }
 
 /**
@@ -59,7 +59,7 @@ export function createAuthenticate({ region, directory, keys, verifyJwt }: Authe
     if (isAway) found.away()
     else requireRoom(tenant)
     const record = key === null || isAway ? null : await verifyKey(keys, key)
-    await requireAgreement(namings, tenant, directory, key === null || record !== null)
+    await requireAgreement(namings, tenant, directory, key === null || record !== null, found.lookUps)
     if (isAway) return { kind: 'away', tenant }
     found.proved(tenant)
     requireActive(tenant)

@@ -178,4 +178,21 @@ describe('over HTTP', () => {
     expect(guesses.at(-1)).toBe(429)
     expect((await gateway.ask('/v1/whoami', { apikey: key })).status).toBe(200)
   })
+
+  test('a credential, good or made up, does not make the directory look for any number of names', async () => {
+    const asked = await startGateway({ world })
+    const [mine, away] = [world.tenant('wayne'), world.tenant('hooli', { region: 'eu' })]
+    for (const apikey of [world.key(mine), makeKeyText(away.id)]) {
+      let status = 0
+      for (let i = 0; i < 1_000 && status !== 429; i++) {
+        status = (await asked.ask('/v1/whoami', { apikey, host: `${i}.example.org` })).status
+      }
+      expect(status).toBe(429)
+      // What is plainly its own is not looked up.
+      expect((await asked.ask('/v1/whoami', { apikey })).status).not.toBe(429)
+      const neighbour = { apikey: world.key(world.tenant('nakatomi')), host: 'nobody.example.org' }
+      expect((await asked.ask('/v1/whoami', neighbour)).status).toBe(404)
+    }
+    await asked.close()
+  })
 })

@@ -14,6 +14,18 @@ export interface VerifiedJwt {
   readonly user: Claims
 }
 
+const REFUSED = 'The token is not valid'
+
+/** A token that the issuer did sign, and that is not good: expired, say. It still tells whose it is. */
+export class RefusedClaims extends InnkeeperError {
+  /** As in {@link VerifiedJwt}, and empty where it names none. */
+  readonly tenant: string
+  constructor(why: string, cause: unknown, tenant: unknown) {
+    super('unauthenticated', REFUSED, { details: why, cause })
+    this.tenant = typeof tenant === 'string' ? tenant : ''
+  }
+}
+
 export type VerifyJwt = (token: string) => Promise<VerifiedJwt>
 
 /** A signature costs a hundred times the rest of the edge, and a client sends the same token with every request. */
@@ -61,6 +73,9 @@ export function createVerifyJwt(issuers: readonly JwtConfig[], now: () => number
       return result
     } catch (error) {
       if (error instanceof InnkeeperError) throw error
+      if (error instanceof errors.JWTExpired || error instanceof errors.JWTClaimValidationFailed) {
+        throw new RefusedClaims(reason(error), error, at(error.payload, config.tenantClaim))
+      }
       throw refused(reason(error), error)
     }
   }
@@ -133,5 +148,5 @@ function reason(error: unknown): string {
 }
 
 function refused(why: string, cause?: unknown): InnkeeperError {
-  return new InnkeeperError('unauthenticated', 'The token is not valid', { details: why, cause })
+  return new InnkeeperError('unauthenticated', REFUSED, { details: why, cause })
 }

@@ -1,4 +1,5 @@
 import { InnkeeperError } from '../../tiers/errors.ts'
+import { whenClosed } from './closed.ts'
 import { type GatewayContext, type GatewayMiddleware, setHeader } from './env.ts'
 
 /** The requests under way: each with a signal, a deadline, and an end that a shutdown waits for. */
@@ -60,12 +61,14 @@ export function createInFlight(requestTimeoutMs: number): InFlight {
     c.set('signal', entry.controller.signal)
     if (isDraining) setHeader(c, 'connection', 'close')
     const outgoing = c.env?.outgoing
-    outgoing?.once('close', () => {
-      if (!outgoing.writableFinished) {
-        entry.controller.abort(new InnkeeperError('client_closed_request', 'The client closed the connection'))
-      }
-      leave(entry)
-    })
+    if (outgoing !== undefined) {
+      whenClosed(outgoing, () => {
+        if (!outgoing.writableFinished) {
+          entry.controller.abort(new InnkeeperError('client_closed_request', 'The client closed the connection'))
+        }
+        leave(entry)
+      })
+    }
     try {
       await new Promise<void>((resolve, reject) => {
         entry.fail = reject

@@ -2,6 +2,7 @@ import { routePath } from 'hono/route'
 import { InnkeeperError } from '../../tiers/errors.ts'
 import type { Failure } from '../telemetry/requests.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
+import { whenClosed } from './closed.ts'
 import type { GatewayContext, GatewayMiddleware } from './env.ts'
 import type { Peers } from './peer.ts'
 
@@ -35,7 +36,7 @@ export function observe(telemetry: Telemetry, peers: Peers): GatewayMiddleware {
       const { socket } = incoming
       const readBefore = socket.bytesRead
       const writtenBefore = socket.bytesWritten
-      outgoing.once('close', () => {
+      whenClosed(outgoing, () => {
         const status = outgoing.writableFinished ? outgoing.statusCode : 499
         // What a client announces counts when it has come. What came with the head was read before this began, so what was
         // read since is all that there is to know of a body without a declared length, or of one that did not come.

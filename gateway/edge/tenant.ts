@@ -7,6 +7,7 @@ import type { Authenticate, AwayTenant } from './authenticate.ts'
 import type { Away } from './away/away.ts'
 import { requireGoodHop, requireHopOf } from './away/hop.ts'
 import { limitBody } from './body-limit.ts'
+import { whenClosed } from './closed.ts'
 import { type Credential, readCredential } from './credential.ts'
 import { type GatewayContext, type GatewayMiddleware, type Principal, setHeaders } from './env.ts'
 import type { Failures } from './failures.ts'
@@ -63,16 +64,12 @@ export function tenant(options: TenantOptions): GatewayMiddleware {
       c.set('user', principal.user)
       await next()
     } finally {
-      whenGone(c, () => admission.release(usage))
+      // A stream is under way for much longer than its handler.
+      const release = () => admission.release(usage)
+      if (c.env?.outgoing === undefined) release()
+      else whenClosed(c.env.outgoing, release)
     }
   }
-}
-
-/** Calls back when the answer has left, or the client has: a stream is under way for much longer than its handler. */
-function whenGone({ env }: GatewayContext, then: () => void): void {
-  const outgoing = env?.outgoing
-  if (outgoing === undefined || outgoing.destroyed) then()
-  else outgoing.once('close', then)
 }
 
 /** Home has looked at the credential: its answer counts here as it does there. */

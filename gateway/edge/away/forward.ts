@@ -63,6 +63,8 @@ export function createForward({ config, region, peers, pools, tokens }: ForwardO
         throw failureOf(error, false, method, tenant.region)
       })
     }
+    // Who has gone by now would never give the place back.
+    c.get('signal').throwIfAborted()
     const release = capacity.take(peer, tenant, tier.limits.concurrency)
     outgoing.once('close', release)
 
@@ -154,7 +156,6 @@ async function begun(body: IncomingMessage, signal: AbortSignal): Promise<void> 
   await once(body, 'readable', { signal }).catch((error: Error) => {
     throw signal.aborted ? signal.reason : error
   })
-  signal.throwIfAborted()
 }
 
 /** Home set its own edge's headers; of this gateway's only what is about this connection stays. */

@@ -35,6 +35,8 @@ export function createOnError(log: Logger): ErrorAnswers {
         if (error.res !== undefined) return error.getResponse()
         return answer(ofHttpException(error), c, error.status)
       }
+      // Nobody reads the answer, and what happened is the reason of the signal.
+      if (isOfClient(error) && c.get('signal')?.aborted) return answer(asInnkeeperError(c.get('signal').reason), c)
       return answer(asInnkeeperError(error), c)
     },
     notFound(c) {
@@ -48,6 +50,11 @@ export function createOnError(log: Logger): ErrorAnswers {
       )
     },
   }
+}
+
+/** What Node makes of a body whose end does not come. */
+function isOfClient(error: Error): boolean {
+  return 'code' in error && error.code === 'ECONNRESET' && error.message === 'aborted'
 }
 
 const CODES: Readonly<Record<number, ErrorCode>> = {

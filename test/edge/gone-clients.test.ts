@@ -78,3 +78,19 @@ test('a client that goes away before anybody has looked at its request is waited
   await gateway.edge.drain()
   await gateway.close()
 })
+
+test('a client that goes away in the middle of its body is no fault of ours', async () => {
+  const world = new World()
+  const gateway = await startGateway({ world })
+  const apikey = world.key(world.tenant('acme'))
+  for (const length of [{ 'content-length': '9' }, { 'transfer-encoding': 'chunked' }]) {
+    const headers = { apikey, expect: '100-continue', ...length }
+    const left = request({ port: gateway.port, path: '/echo', method: 'POST', headers }).on('error', () => {})
+    left.flushHeaders()
+    await once(left, 'continue')
+    left.destroy()
+  }
+  await expect.poll(() => gateway.logs.filter((line) => line.status === 499)).toHaveLength(2)
+  expect(gateway.logs.filter((line) => line.level === 'error' || line.owner === 'platform')).toEqual([])
+  await gateway.close()
+})

@@ -41,7 +41,10 @@ export function createInFlight(requestTimeoutMs: number): InFlight {
       if (entry.deadlineMs > now) break
       const error = overdue(entry.c, requestTimeoutMs)
       entry.controller.abort(error)
-      if (entry.deadlineMs + GRACE_MS <= now) entry.fail?.(error)
+      if (entry.deadlineMs + GRACE_MS <= now) {
+        entry.fail?.(error)
+        endBody(entry.c, error)
+      }
     }
   }
 
@@ -102,6 +105,15 @@ export function createInFlight(requestTimeoutMs: number): InFlight {
       clearInterval(timer)
     },
   }
+}
+
+/**
+ * Node forgets a request that is answered, and who waits for the rest of its body would wait for good: with the tenant's
+ * place, and all that it holds.
+ */
+function endBody({ env }: GatewayContext, error: InnkeeperError): void {
+  const incoming = env?.incoming
+  if (incoming !== undefined && !incoming.complete) incoming.socket.once('close', () => incoming.destroy(error))
 }
 
 /**

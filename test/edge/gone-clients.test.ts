@@ -94,3 +94,18 @@ test('a client that goes away in the middle of its body is no fault of ours', as
   expect(gateway.logs.filter((line) => line.level === 'error' || line.owner === 'platform')).toEqual([])
   await gateway.close()
 })
+
+test('a client that never gets on with its body gives its place back', async () => {
+  const world = new World()
+  const tiers = { free: { isolation: 'shared', limits: { concurrency: 1 } } } as const
+  const gateway = await startGateway({ world, config: { tiers, http: { requestTimeoutMs: 200 } } })
+  const apikey = world.key(world.tenant('acme'))
+  for (const length of [{ 'content-length': '9' }, { 'transfer-encoding': 'chunked' }]) {
+    const headers = { apikey, ...length }
+    const slow = request({ port: gateway.port, path: '/echo', method: 'POST', headers }).on('error', () => {})
+    slow.write('abc')
+    expect((await once(slow, 'response'))[0].statusCode).toBe(408)
+    await expect.poll(async () => (await gateway.ask('/v1/whoami', { apikey })).status).toBe(200)
+  }
+  await gateway.close()
+})

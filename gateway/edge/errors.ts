@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { RequestError } from '@hono/node-server'
 import { HTTPException } from 'hono/http-exception'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type { Logger } from 'pino'
@@ -43,11 +44,14 @@ export function createOnError(log: Logger): ErrorAnswers {
       return answer(new InnkeeperError('not_found', `There is no ${c.req.method} ${c.req.path}`), c)
     },
     onListenerError(error) {
-      const message = error instanceof Error ? error.message : 'malformed'
-      return problemResponse(
-        new InnkeeperError('invalid_request', 'The request is malformed', { details: message }),
-        randomUUID(),
-      )
+      const requestId = randomUUID()
+      if (error instanceof RequestError) {
+        const refused = new InnkeeperError('invalid_request', 'The request is malformed', { details: error.message })
+        return problemResponse(refused, requestId)
+      }
+      // The router lets through what is thrown and is no Error.
+      log.error({ err: error, request_id: requestId, error: 'internal', owner: 'platform' }, 'An unexpected error')
+      return problemResponse(asInnkeeperError(error), requestId)
     },
   }
 }

@@ -44,6 +44,9 @@ beforeAll(async () => {
       app.get('/stream', (c) =>
         c.body(new Blob(['streamed '.repeat(500)]).stream(), 200, { 'content-type': 'text/plain' }),
       )
+      app.get('/string', () => {
+        throw 'secret_string'
+      })
       app.get('/endless', (c) => {
         endless.push(c.get('signal'))
         return c.body(new ReadableStream({ start: (stream) => stream.enqueue(Buffer.from('a')) }))
@@ -81,6 +84,13 @@ describe('errors', () => {
     const line = gateway.logs.find((l) => l.level === 'error')
     expect(line).toMatchObject({ error: 'internal', request_id: answer.headers['x-request-id'] })
     expect(JSON.stringify(line)).toContain('secret_table')
+  })
+
+  test('what is thrown and is no Error is a fault of ours like any other, and not the client’s', async () => {
+    const answer = await ask('/string')
+    expect(answer.json).toMatchObject({ status: 500, code: 'internal' })
+    expect(answer.text).not.toContain('secret_string')
+    expect(JSON.stringify(gateway.logs.filter((l) => l.level === 'error'))).toContain('secret_string')
   })
 
   test('what the platform has to say of its own faults is not for a client', () => {
@@ -220,6 +230,14 @@ describe('bodies', () => {
     const body = 'x'.repeat(2_000)
     expect((await ask('/echo', { 'content-length': '2000' }, { method: 'POST', body })).json.body).toBe(body)
     expect((await ask('/echo', { 'transfer-encoding': 'chunked' }, { method: 'POST', body })).json.body).toBe(body)
+  })
+
+  test('one in a coding that is not undone here is refused, as it is where it would be forwarded', async () => {
+    const answer = await raw(
+      `POST /echo HTTP/1.1\r\nHost: localhost\r\napikey: ${key}\r\nConnection: close\r\nTransfer-Encoding: gzip, chunked\r\n\r\n1\r\na\r\n0\r\n\r\n`,
+    )
+    expect(answer).toMatch(/^HTTP\/1.1 400/)
+    expect(answer).toContain('The transfer coding is not supported')
   })
 
   test('a larger one is refused, whole or in chunks', async () => {

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Config, TierConfig } from '../../../config/index.ts'
 import { InnkeeperError } from '../../../tiers/errors.ts'
 import type { Tenant } from '../../../tiers/types.ts'
-import { bodyTooLarge } from '../body-limit.ts'
+import { bodyTooLarge, requireChunks } from '../body-limit.ts'
 import type { GatewayContext } from '../env.ts'
 import type { Peers } from '../peer.ts'
 import { EdgeResponse } from '../response.ts'
@@ -141,9 +141,8 @@ export function createForward({ config, region, peers, pools, tokens }: ForwardO
 function bodyOf(incoming: IncomingMessage, bytesMax: number): IncomingMessage | null {
   const { 'content-length': length, 'transfer-encoding': coding } = incoming.headers
   if (coding !== undefined) {
-    // Only chunks are undone here: anything more would arrive as if it had not been coded.
-    if (coding.trim().toLowerCase() === 'chunked') return incoming
-    throw new InnkeeperError('invalid_request', 'The transfer coding is not supported', { field: 'Transfer-Encoding' })
+    requireChunks(coding)
+    return incoming
   }
   if (length === undefined || Number(length) === 0) return null
   if (Number(length) > bytesMax) throw bodyTooLarge(bytesMax)

@@ -8,7 +8,7 @@ import { tlsFaults } from './tls.ts'
 export function crossFaults(raw: ParsedConfig, role: ProcessRole): ConfigFault[] {
   const faults = role.kind === 'control' ? [] : regionFaults(raw, role.region)
   faults.push(...moverFaults(raw, role))
-  if (raw.defaultTier !== undefined && !(raw.defaultTier in raw.tiers)) {
+  if (raw.defaultTier !== undefined && !Object.hasOwn(raw.tiers, raw.defaultTier)) {
     faults.push({
       where: 'defaultTier',
       what: `"${raw.defaultTier}" is not one of ${Object.keys(raw.tiers).join(', ')}`,
@@ -20,7 +20,7 @@ export function crossFaults(raw: ParsedConfig, role: ProcessRole): ConfigFault[]
       faults.push({ where: `tiers.${tier}.away`, what: `"forward" needs regions.${unpeered[0]}.peering` })
     }
   }
-  faults.push(...residencyFaults(raw), ...sharedSecrets(raw), ...tlsFaults(raw))
+  faults.push(...residencyFaults(raw), ...sharedSecrets(raw), ...tlsFaults(raw), ...issuerFaults(raw))
   if (raw.control.region !== undefined && !Object.hasOwn(raw.regions, raw.control.region)) {
     faults.push({ where: 'control.region', what: `"${raw.control.region}" is not a region` })
   }
@@ -73,9 +73,17 @@ function sharedSecrets({ regions }: ParsedConfig): ConfigFault[] {
   return faults
 }
 
+/** A token is checked by the first entry that fits: the keys of a second one are never looked at. */
+function issuerFaults({ jwt }: ParsedConfig): ConfigFault[] {
+  return jwt.flatMap(({ issuer, audience }, i) => {
+    const first = jwt.findIndex((entry) => entry.issuer === issuer && entry.audience === audience)
+    return first === i ? [] : [{ where: `jwt.${i}.issuer`, what: `jwt.${first} has this issuer and audience already` }]
+  })
+}
+
 /** A process that belongs to a region is told of one that there is. */
 export function regionFaults({ regions }: ParsedConfig, region: string): ConfigFault[] {
-  if (region in regions) return []
+  if (Object.hasOwn(regions, region)) return []
   const known = Object.keys(regions).join(', ')
   return [{ where: 'regions', what: `has no region "${region}"; it has ${known}` }]
 }

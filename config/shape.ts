@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { baseUrl, count, hostName, ms, origin } from './fields.ts'
 import { residencyShape } from './residency.ts'
 
 /** The one described schema of `innkeeper.config.ts`. Units are in the names; every default is here and nowhere else. */
@@ -12,7 +13,6 @@ const secretRef = z.strictObject({
 const publicKey = z
   .string()
   .refine((text) => Buffer.from(text, 'base64').length === 32, 'is not 32 bytes in base64: npx innkeeper peering-key')
-const count = z.number().int().positive()
 const isolation = z.enum(['shared', 'schema', 'database'])
 
 export const limitsShape = z.strictObject({
@@ -23,10 +23,10 @@ export const limitsShape = z.strictObject({
   requestsPerDay: count.optional().describe('quota; no quota where it is left out'),
   rowsMax: z.number().int().min(1000).default(1000).describe('the most rows one answer holds; 1,000 or more'),
   bodyBytesMax: count.default(10 * 1024 * 1024),
-  statementTimeoutMs: count.default(10_000),
-  transactionTimeoutMs: count.default(30_000).describe('the longest an interactive transaction may be open'),
-  idleInTransactionTimeoutMs: count.default(10_000),
-  lockTimeoutMs: count.default(5_000),
+  statementTimeoutMs: ms.default(10_000),
+  transactionTimeoutMs: ms.default(30_000).describe('the longest an interactive transaction may be open'),
+  idleInTransactionTimeoutMs: ms.default(10_000),
+  lockTimeoutMs: ms.default(5_000),
 })
 
 export const awayShape = z.enum(['forward', 'redirect', 'reject'])
@@ -92,8 +92,8 @@ const keyPairs = {
 }
 
 const regionShape = z.strictObject({
-  url: z.url().describe('where clients reach this region: https://us.example.com'),
-  peerUrl: z.url().optional().describe('where gateways of other regions reach this one, if not at `url`'),
+  url: baseUrl.describe('where clients reach this region: https://us.example.com'),
+  peerUrl: baseUrl.optional().describe('where gateways of other regions reach this one, if not at `url`'),
   key: secretRef.describe('32 or more random bytes, base64: the root of all keys of this region'),
   keyPrevious: secretRef.optional().describe('the key before a rotation, still accepted'),
   keyRing: z
@@ -139,7 +139,7 @@ const strategy = z.enum(['domain', 'subdomain', 'path', 'header', 'credential'])
 const jwtShape = z.strictObject({
   issuer: z.string().min(1),
   audience: z.string().min(1),
-  jwksUrl: z.url(),
+  jwksUrl: z.url({ protocol: /^https?$/, error: 'write https://host/path' }),
   caFile,
   algorithms: z
     .array(z.enum(['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA']))
@@ -194,7 +194,7 @@ export const configShape = z.strictObject({
   identify: z
     .strictObject({
       strategies: z.array(strategy).min(1).default(['domain', 'subdomain', 'path', 'header', 'credential']),
-      baseDomains: z.array(z.string().min(1)).default(['localhost']).describe('{slug}.<base domain> names a tenant'),
+      baseDomains: z.array(hostName).default(['localhost']).describe('{slug}.<base domain> names a tenant'),
       trustedPeers: z
         .array(z.string().min(1))
         .default([])
@@ -202,13 +202,13 @@ export const configShape = z.strictObject({
     })
     .prefault({}),
   jwt: z.array(jwtShape).default([]),
-  cors: z.strictObject({ origins: z.array(z.string()).default(['*']) }).prefault({}),
+  cors: z.strictObject({ origins: z.array(origin).default(['*']) }).prefault({}),
   http: z
     .strictObject({
       headerBytesMax: count.default(16 * 1024),
-      requestTimeoutMs: count.default(60_000),
-      headersTimeoutMs: count.default(15_000),
-      drainMs: count.default(7_000).describe('how long a shutdown waits for requests under way'),
+      requestTimeoutMs: ms.default(60_000),
+      headersTimeoutMs: ms.default(15_000),
+      drainMs: ms.default(7_000).describe('how long a shutdown waits for requests under way'),
       tls: identity,
     })
     .prefault({}),
@@ -217,9 +217,9 @@ export const configShape = z.strictObject({
       hopTtlMs: z.number().int().min(1_000).max(60_000).default(10_000).describe('how long the token of a hop is good'),
       connectionsMax: count.default(64).describe('connections of one gateway process to each other region'),
       requestsMax: count.default(2_000).describe('requests under way to one other region'),
-      connectTimeoutMs: count.default(2_000),
-      answerTimeoutMs: count.default(60_000).describe("how long the home region's answer may take to begin"),
-      idleTimeoutMs: count.default(30_000).describe('the longest pause within an answer'),
+      connectTimeoutMs: ms.default(2_000),
+      answerTimeoutMs: ms.default(60_000).describe("how long the home region's answer may take to begin"),
+      idleTimeoutMs: ms.default(30_000).describe('the longest pause within an answer'),
     })
     .prefault({}),
   directory: z
@@ -233,17 +233,17 @@ export const configShape = z.strictObject({
         .min(1)
         .optional()
         .describe('keeps what a gateway knows on disk, so that it can start while the control database is down'),
-      persistMs: count.default(10_000).describe('how often it is written, where anything was learnt'),
-      pollMs: count.default(400).describe('how often lost notifications are looked for'),
+      persistMs: ms.default(10_000).describe('how often it is written, where anything was learnt'),
+      pollMs: ms.default(400).describe('how often lost notifications are looked for'),
     })
     .prefault({}),
   pools: z
     .strictObject({
-      idleMs: count.default(60_000),
+      idleMs: ms.default(60_000),
       queuePerTenantMax: count.default(200),
-      queueWaitMs: count.default(5_000),
-      movingWaitMs: count.default(10_000).describe('how long a request waits for a tenant that is being moved'),
-      connectTimeoutMs: count.default(5_000),
+      queueWaitMs: ms.default(5_000),
+      movingWaitMs: ms.default(10_000).describe('how long a request waits for a tenant that is being moved'),
+      connectTimeoutMs: ms.default(5_000),
     })
     .prefault({}),
   moves: z
@@ -278,7 +278,7 @@ export const configShape = z.strictObject({
     .prefault({}),
   telemetry: z
     .strictObject({
-      otlpUrl: z.url().optional().describe('OTLP over HTTP, the base: http://collector:4318'),
+      otlpUrl: baseUrl.optional().describe('OTLP over HTTP, the base: http://collector:4318'),
       caFile,
       traceRatio: z.number().min(0).max(1).default(1),
       tenantLabelsMax: count.default(1_000).describe('tenants with a metric label of their own; the rest are `other`'),

@@ -21,7 +21,7 @@ export interface Principal {
 export interface GatewayVariables {
   requestId: string
   observed: ObservedRequest
-  /** Aborts when the client goes away, the request's time is over, or the gateway stops. The reason is an InnkeeperError. */
+  /** Aborts when the client goes away, the time for an answer is over, or the gateway stops. The reason is an InnkeeperError. */
   signal: AbortSignal
   /** What the gateway that forwarded the request vouches for; left out where none did. */
   hop?: Hop

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { RequestError } from '@hono/node-server'
 import { HTTPException } from 'hono/http-exception'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type { Logger } from 'pino'
@@ -35,19 +36,29 @@ export function createOnError(log: Logger): ErrorAnswers {
         if (error.res !== undefined) return error.getResponse()
         return answer(ofHttpException(error), c, error.status)
       }
+      // Nobody reads the answer, and what happened is the reason of the signal.
+      if (isOfClient(error) && c.get('signal')?.aborted) return answer(asInnkeeperError(c.get('signal').reason), c)
       return answer(asInnkeeperError(error), c)
     },
     notFound(c) {
       return answer(new InnkeeperError('not_found', `There is no ${c.req.method} ${c.req.path}`), c)
     },
     onListenerError(error) {
-      const message = error instanceof Error ? error.message : 'malformed'
-      return problemResponse(
-        new InnkeeperError('invalid_request', 'The request is malformed', { details: message }),
-        randomUUID(),
-      )
+      const requestId = randomUUID()
+      if (error instanceof RequestError) {
+        const refused = new InnkeeperError('invalid_request', 'The request is malformed', { details: error.message })
+        return problemResponse(refused, requestId)
+      }
+      // The router lets through what is thrown and is no Error.
+      log.error({ err: error, request_id: requestId, error: 'internal', owner: 'platform' }, 'An unexpected error')
+      return problemResponse(asInnkeeperError(error), requestId)
     },
   }
+}
+
+/** What Node makes of a body whose end does not come. */
+function isOfClient(error: Error): boolean {
+  return 'code' in error && error.code === 'ECONNRESET' && error.message === 'aborted'
 }
 
 const CODES: Readonly<Record<number, ErrorCode>> = {

@@ -26,6 +26,8 @@ const GRACE_MS = 1_000
 /** @param requestTimeoutMs from the head's arrival to the handler's answer */
 export function createInFlight(requestTimeoutMs: number): InFlight {
   const open = new Set<Entry>()
+  /** Those of them whose handler is at work: an answer that has begun may take as long as it likes. */
+  const unanswered = new Set<Entry>()
   let isDraining = false
   let whenEmpty: (() => void) | null = null
 
@@ -34,12 +36,15 @@ export function createInFlight(requestTimeoutMs: number): InFlight {
 
   function sweep(): void {
     const now = performance.now()
-    for (const entry of open) {
+    for (const entry of unanswered) {
       // In the order of arrival, so in that of the deadlines.
       if (entry.deadlineMs > now) break
       const error = overdue(entry.c, requestTimeoutMs)
       entry.controller.abort(error)
-      if (entry.deadlineMs + GRACE_MS <= now) entry.fail?.(error)
+      if (entry.deadlineMs + GRACE_MS <= now) {
+        entry.fail?.(error)
+        endBody(entry.c, error)
+      }
     }
   }
 
@@ -55,6 +60,7 @@ export function createInFlight(requestTimeoutMs: number): InFlight {
       fail: null,
     }
     open.add(entry)
+    unanswered.add(entry)
     c.set('signal', entry.controller.signal)
     if (isDraining) setHeader(c, 'connection', 'close')
     const outgoing = c.env?.outgoing
@@ -73,6 +79,7 @@ export function createInFlight(requestTimeoutMs: number): InFlight {
       })
     } finally {
       entry.fail = null
+      unanswered.delete(entry)
       if (outgoing === undefined) leave(entry)
     }
   }
@@ -98,6 +105,15 @@ export function createInFlight(requestTimeoutMs: number): InFlight {
       clearInterval(timer)
     },
   }
+}
+
+/**
+ * Node forgets a request that is answered, and who waits for the rest of its body would wait for good: with the tenant's
+ * place, and all that it holds.
+ */
+function endBody({ env }: GatewayContext, error: InnkeeperError): void {
+  const incoming = env?.incoming
+  if (incoming !== undefined && !incoming.complete) incoming.socket.once('close', () => incoming.destroy(error))
 }
 
 /**

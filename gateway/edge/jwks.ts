@@ -17,13 +17,18 @@ export interface KeyServer {
   readonly ca?: string | null | undefined
 }
 
+export type KeySource = JWTVerifyGetKey & {
+  /** Fetches the keys, unless that was done often enough of late. @returns whether it has them anew */
+  again(): Promise<boolean>
+}
+
 /**
  * The public keys of one issuer: fetched when first needed, kept, fetched again when they are old or a token names a key
  * that is not among them, which is how rotation shows. While the issuer cannot be reached the keys it last had go on.
  *
  * @throws (the returned function) `directory_unavailable` when the issuer cannot be reached and never was
  */
-export function createKeySource({ url, ca }: KeyServer, now: () => number = Date.now): JWTVerifyGetKey {
+export function createKeySource({ url, ca }: KeyServer, now: () => number = Date.now): KeySource {
   const remote = createRemoteJWKSet(url, {
     timeoutDuration: FETCH_TIMEOUT_MS,
     cacheMaxAge: FRESH_MS,
@@ -34,7 +39,7 @@ export function createKeySource({ url, ca }: KeyServer, now: () => number = Date
   const looks = fullBucket(LOOKS, now())
   let retryAt = 0
 
-  return async function keyOf(header, token) {
+  const keyOf: JWTVerifyGetKey = async (header, token) => {
     if (now() < retryAt && !remote.fresh) return lastKnown(null)(header, token)
     try {
       return await remote(header, token)
@@ -46,15 +51,22 @@ export function createKeySource({ url, ca }: KeyServer, now: () => number = Date
       return lastKnown(error)(header, token)
     }
   }
+  return Object.assign(keyOf, { again: async () => takeToken(looks, LOOKS, now()) && (await reload()) === null })
 
   async function lookAgain(...[header, token]: Parameters<JWTVerifyGetKey>) {
+    const error = await reload()
+    return error === null ? remote(header, token) : lastKnown(error)(header, token)
+  }
+
+  /** @returns why it failed; null where it did not */
+  async function reload(): Promise<unknown> {
     try {
       await remote.reload()
+      return null
     } catch (error) {
       retryAt = now() + RETRY_MS
-      return lastKnown(error)(header, token)
+      return error
     }
-    return remote(header, token)
   }
 
   function lastKnown(cause: unknown): JWTVerifyGetKey {

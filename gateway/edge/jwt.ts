@@ -1,10 +1,10 @@
-import { decodeJwt, errors, type JWTPayload, jwtVerify } from 'jose'
+import { decodeJwt, errors, type JWTPayload, type JWTVerifyOptions, type JWTVerifyResult, jwtVerify } from 'jose'
 import { LRUCache } from 'lru-cache'
 import type { JwtConfig } from '../../config/index.ts'
 import { InnkeeperError } from '../../tiers/errors.ts'
 import type { Scope } from '../../tiers/keys/types.ts'
 import type { Claims } from '../../tiers/types.ts'
-import { createKeySource } from './jwks.ts'
+import { createKeySource, type KeySource } from './jwks.ts'
 
 /** What a token proved. */
 export interface VerifiedJwt {
@@ -12,6 +12,18 @@ export interface VerifiedJwt {
   readonly tenant: string
   readonly scopes: readonly Scope[]
   readonly user: Claims
+}
+
+const REFUSED = 'The token is not valid'
+
+/** A token that the issuer did sign, and that is not good: expired, say. It still tells whose it is. */
+export class RefusedClaims extends InnkeeperError {
+  /** As in {@link VerifiedJwt}, and empty where it names none. */
+  readonly tenant: string
+  constructor(why: string, cause: unknown, tenant: unknown) {
+    super('unauthenticated', REFUSED, { details: why, cause })
+    this.tenant = typeof tenant === 'string' ? tenant : ''
+  }
 }
 
 export type VerifyJwt = (token: string) => Promise<VerifiedJwt>
@@ -44,7 +56,7 @@ export function createVerifyJwt(issuers: readonly JwtConfig[], now: () => number
     if (known !== undefined) return known
     const { config, keys } = entryOf(entries, token)
     try {
-      const { payload, protectedHeader } = await jwtVerify(token, keys, {
+      const { payload, protectedHeader } = await verifySigned(token, keys, {
         issuer: config.issuer,
         audience: config.audience,
         // Of public keys alone: neither `none`, nor a public key used as a shared secret, can be on the list.
@@ -61,8 +73,41 @@ export function createVerifyJwt(issuers: readonly JwtConfig[], now: () => number
       return result
     } catch (error) {
       if (error instanceof InnkeeperError) throw error
+      if (error instanceof errors.JWTExpired || error instanceof errors.JWTClaimValidationFailed) {
+        throw new RefusedClaims(reason(error), error, at(error.payload, config.tenantClaim))
+      }
       throw refused(reason(error), error)
     }
+  }
+}
+
+/**
+ * With keys that are fetched anew where the signature is none of those that are known: an issuer may change a key and not
+ * its id, or tell no ids.
+ */
+async function verifySigned(token: string, keys: KeySource, options: JWTVerifyOptions): Promise<JWTVerifyResult> {
+  try {
+    return await verifyWithAny(token, keys, options)
+  } catch (error) {
+    if (!(error instanceof errors.JWSSignatureVerificationFailed) || !(await keys.again())) throw error
+    return verifyWithAny(token, keys, options)
+  }
+}
+
+/** With each of the keys that fit, where no id says which. */
+async function verifyWithAny(token: string, keys: KeySource, options: JWTVerifyOptions): Promise<JWTVerifyResult> {
+  try {
+    return await jwtVerify(token, keys, options)
+  } catch (error) {
+    if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error
+    for await (const key of error) {
+      try {
+        return await jwtVerify(token, key, options)
+      } catch (failed) {
+        if (!(failed instanceof errors.JWSSignatureVerificationFailed)) throw failed
+      }
+    }
+    throw new errors.JWSSignatureVerificationFailed()
   }
 }
 
@@ -133,5 +178,5 @@ function reason(error: unknown): string {
 }
 
 function refused(why: string, cause?: unknown): InnkeeperError {
-  return new InnkeeperError('unauthenticated', 'The token is not valid', { details: why, cause })
+  return new InnkeeperError('unauthenticated', REFUSED, { details: why, cause })
 }

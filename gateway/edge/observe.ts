@@ -4,6 +4,7 @@ import type { Failure } from '../telemetry/requests.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import type { GatewayContext, GatewayMiddleware } from './env.ts'
 import type { Peers } from './peer.ts'
+import { whenOver } from './when-over.ts'
 
 /**
  * Follows the request until its answer has left: by the response's `close` event, since a handler is done long before a
@@ -35,10 +36,11 @@ export function observe(telemetry: Telemetry, peers: Peers): GatewayMiddleware {
       const { socket } = incoming
       const readBefore = socket.bytesRead
       const writtenBefore = socket.bytesWritten
-      const bytesIn = Number(incoming.headers['content-length'] ?? 0)
-      outgoing.once('close', () => {
+      whenOver(c, () => {
         const status = outgoing.writableFinished ? outgoing.statusCode : 499
-        // The head was read before this began, so only a body without a declared length shows in what was read since.
+        // What a client announces counts when it has come. What came with the head was read before this began, so what was
+        // read since is all that there is to know of a body without a declared length, or of one that did not come.
+        const bytesIn = incoming.complete ? Number(incoming.headers['content-length'] ?? 0) : 0
         end(status, bytesIn || socket.bytesRead - readBefore, socket.bytesWritten - writtenBefore)
       })
       await observed.within(next)

@@ -54,7 +54,7 @@ export function createSharedUsage({ redis, region, log, now, intervalMs = 200 }:
     if (before !== undefined) {
       const others = Math.max(0, total >= before.total ? total - before.total - sent : total - sent)
       const { requestsPerSecond, burst } = usage.limits
-      const refill = ((atMs - before.atMs) / 1000) * requestsPerSecond
+      const refill = (Math.max(0, atMs - before.atMs) / 1000) * requestsPerSecond
       // Never further below zero than one burst, so that a tenant that stops is served again soon.
       const shared = Math.max(-burst, before.tokens + refill - sent - others)
       usage.bucket.tokens = Math.min(usage.bucket.tokens, shared)

@@ -100,6 +100,10 @@ async function authenticateOnce(
     const principal = await authenticate(credential, namings, {
       proved: (tenant) => observed.setTenant(tenant),
       away: () => observed.setAway(),
+      lookUps: {
+        check: (tenant) => failures.checkNames(ip, tenant.id),
+        failed: (tenant) => failures.misnamed(ip, tenant.id),
+      },
     })
     if (principal.kind !== 'away') failures.proved(ip, claimed)
     return principal

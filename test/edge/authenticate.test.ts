@@ -100,6 +100,25 @@ describe('where the tenant is', () => {
     expect(answer.json.code).toBe(code)
   })
 
+  test('what is asked of a tenant of another region is not noted here, also where its token is refused', async () => {
+    const pinned = world.tenant('pinned', { region: 'eu' })
+    const key = { apikey: world.key(pinned) }
+    const expired = bearer(await issuer.sign({ tenant: 'pinned' }, { expiresIn: 1 }))
+    const others = bearer(await issuer.sign({ tenant: 'acme' }))
+    gateway.logs.length = 0
+    for (const [headers, status] of [
+      [key, 421],
+      [expired, 401],
+      [{ ...key, ...expired }, 401],
+      [{ ...key, ...bearer('not.a.token') }, 401],
+      [{ ...key, ...others }, 403],
+    ] as const) {
+      expect((await whoami(headers, '/patients/jones?diagnosis=eq.flu')).status).toBe(status)
+    }
+    await expect.poll(() => gateway.logs.length).toBe(5)
+    expect(JSON.stringify(gateway.logs)).not.toMatch(/jones|diagnosis/)
+  })
+
   test('that a tenant is suspended is told to nobody without its key', async () => {
     const tenant = world.tenant('quiet', { status: 'suspended' })
     expect((await whoami({ apikey: makeKeyText(tenant.id) })).status).toBe(401)

@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { request } from 'node:http'
 import { connect } from 'node:net'
 import { gunzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -11,6 +13,7 @@ let gateway: TestGateway
 let key: string
 let isReady = true
 const aborted: unknown[] = []
+const endless: AbortSignal[] = []
 
 beforeAll(async () => {
   key = world.key(world.tenant('acme'))
@@ -41,6 +44,13 @@ beforeAll(async () => {
       app.get('/stream', (c) =>
         c.body(new Blob(['streamed '.repeat(500)]).stream(), 200, { 'content-type': 'text/plain' }),
       )
+      app.get('/string', () => {
+        throw 'secret_string'
+      })
+      app.get('/endless', (c) => {
+        endless.push(c.get('signal'))
+        return c.body(new ReadableStream({ start: (stream) => stream.enqueue(Buffer.from('a')) }))
+      })
       app.get('/raw', () => new Response('made without the context'))
       app.get('/tagged', (c) => c.json({ text: 'x'.repeat(2_000) }, 200, { etag: '"v1"', vary: 'Accept' }))
     },
@@ -74,6 +84,13 @@ describe('errors', () => {
     const line = gateway.logs.find((l) => l.level === 'error')
     expect(line).toMatchObject({ error: 'internal', request_id: answer.headers['x-request-id'] })
     expect(JSON.stringify(line)).toContain('secret_table')
+  })
+
+  test('what is thrown and is no Error is a fault of ours like any other, and not the client’s', async () => {
+    const answer = await ask('/string')
+    expect(answer.json).toMatchObject({ status: 500, code: 'internal' })
+    expect(answer.text).not.toContain('secret_string')
+    expect(JSON.stringify(gateway.logs.filter((l) => l.level === 'error'))).toContain('secret_string')
   })
 
   test('what the platform has to say of its own faults is not for a client', () => {
@@ -215,6 +232,14 @@ describe('bodies', () => {
     expect((await ask('/echo', { 'transfer-encoding': 'chunked' }, { method: 'POST', body })).json.body).toBe(body)
   })
 
+  test('one in a coding that is not undone here is refused, as it is where it would be forwarded', async () => {
+    const answer = await raw(
+      `POST /echo HTTP/1.1\r\nHost: localhost\r\napikey: ${key}\r\nConnection: close\r\nTransfer-Encoding: gzip, chunked\r\n\r\n1\r\na\r\n0\r\n\r\n`,
+    )
+    expect(answer).toMatch(/^HTTP\/1.1 400/)
+    expect(answer).toContain('The transfer coding is not supported')
+  })
+
   test('a larger one is refused, whole or in chunks', async () => {
     const body = 'x'.repeat(3_000)
     for (const headers of [{ 'content-length': '3000' }, { 'transfer-encoding': 'chunked' }] as Record<
@@ -235,6 +260,16 @@ describe('the end of a request', () => {
       expect(answer.status).toBe(504)
       expect(answer.json.code).toBe('statement_timeout')
     }
+  })
+
+  test('an answer that has begun may outlast the deadline, and so may what it asks for', async () => {
+    const streaming = request({ port: gateway.port, path: '/endless', headers: { apikey: key } }).end()
+    await once(streaming, 'response')
+    // One that came later is over.
+    expect((await ask('/wait')).status).toBe(504)
+    expect(endless[0]?.aborted).toBe(false)
+    streaming.destroy()
+    await expect.poll(() => endless[0]?.reason).toMatchObject({ code: 'client_closed_request' })
   })
 
   test('a client that does not get on with its body is told so by 408, and its connection is closed', async () => {

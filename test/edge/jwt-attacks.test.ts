@@ -157,6 +157,23 @@ test('a rotated key is found at once, and tokens of the old one are refused', as
   await rotating.close()
 })
 
+test('an issuer without key ids rotates its keys: both are good while it lists both, and the new one is at once', async () => {
+  const rotating = await startIssuer()
+  await rotating.rotate({ withoutIds: true })
+  const fresh = createVerifyJwt(configOf(rotating))
+  const sign = (n: number) => rotating.sign({ ...claims, n }, { header: { kid: undefined } })
+  const [first, second] = [await sign(1), await sign(2)]
+  await fresh(first)
+  await rotating.rotate({ withoutIds: true, besides: true })
+  await fresh(await sign(3))
+  await fresh(second)
+  const old = await sign(4)
+  await rotating.rotate({ withoutIds: true })
+  await fresh(await sign(5))
+  await expect(fresh(old)).rejects.toMatchObject({ code: 'unauthenticated' })
+  await rotating.close()
+})
+
 test('a flood of unknown key ids makes a handful of fetches', async () => {
   const rotating = await startIssuer()
   const fresh = createVerifyJwt(configOf(rotating))
@@ -165,6 +182,9 @@ test('a flood of unknown key ids makes a handful of fetches', async () => {
     const token = await rotating.sign(claims, { header: { kid: `guess-${i}` } })
     await expect(fresh(token)).rejects.toMatchObject({ code: 'unauthenticated' })
   }
+  // Nor do signatures that are none.
+  const [head, payload] = (await rotating.sign(claims)).split('.')
+  for (let i = 0; i < 50; i++) await expect(fresh(`${head}.${payload}.${b64(i)}`)).rejects.toThrow()
   expect(rotating.fetches()).toBeLessThanOrEqual(6)
   await rotating.close()
 })

@@ -1,4 +1,5 @@
-import { get, type IncomingMessage } from 'node:http'
+import { once } from 'node:events'
+import { get, type IncomingMessage, request } from 'node:http'
 import { connect } from 'node:net'
 import { afterAll, describe, expect, test } from 'vitest'
 import { secret } from '../../config/index.ts'
@@ -129,11 +130,13 @@ describe('over HTTP', () => {
           free: { isolation: 'shared', limits: { requestsPerSecond: 0.5, burst: 2, concurrency: 1 } },
         },
       },
-      routes: (app) =>
+      routes(app) {
         app.get('/slow', async (c) => {
           begun.resolve()
           return c.json(await finish.promise)
-        }),
+        })
+        app.get('/endless', (c) => c.body(new ReadableStream({ start: (stream) => stream.enqueue(Buffer.from('a')) })))
+      },
     })
     const key = world.key(world.tenant('acme'))
     const first = await gateway.ask('/v1/whoami', { apikey: key })
@@ -206,6 +209,15 @@ describe('over HTTP', () => {
     await gateway.close()
   })
 
+  test('a request is under way until its answer has left, however long that is after its handler', async () => {
+    const key = world.key(world.tenant('umbrella'))
+    const streaming = request({ port: gateway.port, path: '/endless', headers: { apikey: key } }).end()
+    await once(streaming, 'response')
+    expect((await gateway.ask('/endless', { apikey: key })).status).toBe(429)
+    streaming.destroy()
+    await expect.poll(async () => (await gateway.ask('/v1/whoami', { apikey: key })).status).toBe(200)
+  })
+
   test('guessing keys ends in 429, while a good key from the same address goes on', async () => {
     const tenant = world.tenant('initech')
     const key = world.key(tenant)
@@ -217,5 +229,22 @@ describe('over HTTP', () => {
     expect(guesses.at(0)).toBe(401)
     expect(guesses.at(-1)).toBe(429)
     expect((await gateway.ask('/v1/whoami', { apikey: key })).status).toBe(200)
+  })
+
+  test('a credential, good or made up, does not make the directory look for any number of names', async () => {
+    const asked = await startGateway({ world })
+    const [mine, away] = [world.tenant('wayne'), world.tenant('hooli', { region: 'eu' })]
+    for (const apikey of [world.key(mine), makeKeyText(away.id)]) {
+      let status = 0
+      for (let i = 0; i < 1_000 && status !== 429; i++) {
+        status = (await asked.ask('/v1/whoami', { apikey, host: `${i}.example.org` })).status
+      }
+      expect(status).toBe(429)
+      // What is plainly its own is not looked up.
+      expect((await asked.ask('/v1/whoami', { apikey })).status).not.toBe(429)
+      const neighbour = { apikey: world.key(world.tenant('nakatomi')), host: 'nobody.example.org' }
+      expect((await asked.ask('/v1/whoami', neighbour)).status).toBe(404)
+    }
+    await asked.close()
   })
 })

@@ -80,6 +80,22 @@ test('a gateway that was idle is not made to pay for what the others did meanwhi
   await Promise.all([busy, idle].map((g) => g.shared.close()))
 })
 
+test('a clock that is set back keeps nobody out', async (context) => {
+  if (server === null) return context.skip()
+  let nowMs = Date.now()
+  const now = () => nowMs
+  const shared = createSharedUsage({ redis, region: 'us', log: pino({ level: 'silent' }), now, intervalMs: 600_000 })
+  const gateway = { ...createAdmission({ shared, now }), shared }
+  const tenant = `clock-${nowMs}` as TenantId
+  const limits = { ...base, requestsPerSecond: 10, burst: 20 }
+  for (let i = 0; i < 3; i++) {
+    expect(tries(gateway, tenant, limits)).toBe('in')
+    // Closing exchanges what there is.
+    await shared.close()
+    nowMs -= 3_600_000
+  }
+})
+
 test('the quota of a day is one for all gateways, and outlives them', async (context) => {
   if (server === null) return context.skip()
   const limits = { ...base, requestsPerSecond: 1_000, burst: 1_000, requestsPerDay: 200 }

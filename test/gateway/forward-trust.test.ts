@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createHopKeys } from '../../gateway/edge/away/hop-keys.ts'
 import { createHopTokens, HOP_HEADER } from '../../gateway/edge/away/hop-token.ts'
@@ -138,4 +140,20 @@ test('guessing keys through a forwarding gateway ends in 429, as it does at home
   }
   statuses.delete(421)
   expect([...statuses].sort()).toEqual([401, 429])
+})
+
+test('who made a key up and sends no body keeps nobody from the region', async () => {
+  const { world, us } = regions
+  const apikey = `${world.system.keyOf('umbrella').slice(0, -4)}AAAA`
+  const head = `POST ${PATH} HTTP/1.1\r\nHost: localhost\r\napikey: ${apikey}\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n`
+  const { connectionsMax } = world.system.gatewayConfig('us').peering
+  const idle = await Promise.all(
+    Array.from({ length: connectionsMax }, async () => {
+      const socket = connect(us.port, '127.0.0.1', () => socket.write(head))
+      expect(String((await once(socket, 'data'))[0])).toMatch(/^HTTP\/1.1 100 /)
+      return socket
+    }),
+  )
+  expect((await us.ask(PATH, { as: 'umbrella' })).status).toBe(200)
+  for (const socket of idle) socket.destroy()
 })

@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { request } from 'node:http'
 import { Hono } from 'hono'
 import { expect, test } from 'vitest'
 import { createTelemetry } from '../../gateway/telemetry/telemetry.ts'
@@ -35,6 +37,22 @@ test('requests are counted by tenant, class, code and owner, those without a ten
   expect(sample(text, 'http_requests_total', { tenant_id: 'none', error: 'unauthenticated' })).toBe(1)
   expect(sample(text, 'http_request_duration_seconds_count', { tenant_tier: 'free' })).toBe(4)
   expect(sample(text, 'tenant_bytes_out_total', mine)).toBeGreaterThan(1_000)
+  await gateway.close()
+})
+
+test('bytes are counted that came, and not those that a client announces', async () => {
+  const gateway = await startGateway({ world })
+  const counted = world.tenant('counted')
+  const headers = { apikey: world.key(counted) }
+  await gateway.ask('/echo', { ...headers, 'content-length': '1000' }, { method: 'POST', body: 'x'.repeat(1_000) })
+  const announcing = request({ port: gateway.port, path: '/echo', method: 'POST' })
+  for (const [name, value] of Object.entries(headers)) announcing.setHeader(name, value)
+  announcing.setHeader('content-length', String(Number.MAX_SAFE_INTEGER)).flushHeaders()
+  expect((await once(announcing, 'response'))[0].statusCode).toBe(413)
+  announcing.on('error', () => {}).destroy()
+  await expect.poll(() => gateway.logs.length).toBe(2)
+  const text = await gateway.telemetry.prometheusText()
+  expect(sample(text, 'tenant_bytes_in_total', { tenant_id: counted.id })).toBe(1_000)
   await gateway.close()
 })
 

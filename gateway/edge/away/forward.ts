@@ -1,8 +1,9 @@
+import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import type { Config, TierConfig } from '../../../config/index.ts'
 import { InnkeeperError } from '../../../tiers/errors.ts'
 import type { Tenant } from '../../../tiers/types.ts'
-import { bodyTooLarge } from '../body-limit.ts'
+import { bodyTooLarge, requireChunks } from '../body-limit.ts'
 import type { GatewayContext } from '../env.ts'
 import type { Peers } from '../peer.ts'
 import { EdgeResponse } from '../response.ts'
@@ -54,13 +55,22 @@ export function createForward({ config, region, peers, pools, tokens }: ForwardO
       })
     }
     const body = bodyOf(incoming, tier.limits.bodyBytesMax)
+    const method = incoming.method!
+    if (incoming.headers.expect !== undefined) outgoing.writeContinue()
+    // Home is sent the head together with the first of the body. Until then nobody looks at the credential, and whoever made
+    // one up would keep a place, and a connection, for as long as a request may take.
+    if (body !== null) {
+      await begun(body, c.get('signal')).catch((error: Error) => {
+        throw failureOf(error, false, method, tenant.region)
+      })
+    }
+    // Who has gone by now would never give the place back.
+    c.get('signal').throwIfAborted()
     const release = capacity.take(peer, tenant, tier.limits.concurrency)
     whenOver(c, release)
 
-    const method = incoming.method!
     const hop = c.get('observed').hop(region, tenant.region)
     const startedMs = performance.now()
-    if (incoming.headers.expect !== undefined) outgoing.writeContinue()
     for (let attempt = 1; ; attempt++) {
       try {
         await exchange({
@@ -132,13 +142,20 @@ export function createForward({ config, region, peers, pools, tokens }: ForwardO
 function bodyOf(incoming: IncomingMessage, bytesMax: number): IncomingMessage | null {
   const { 'content-length': length, 'transfer-encoding': coding } = incoming.headers
   if (coding !== undefined) {
-    // Only chunks are undone here: anything more would arrive as if it had not been coded.
-    if (coding.trim().toLowerCase() === 'chunked') return incoming
-    throw new InnkeeperError('invalid_request', 'The transfer coding is not supported', { field: 'Transfer-Encoding' })
+    requireChunks(coding)
+    return incoming
   }
   if (length === undefined || Number(length) === 0) return null
   if (Number(length) > bytesMax) throw bodyTooLarge(bytesMax)
   return incoming
+}
+
+/** Resolves when there is some of the body, or nothing more to come; takes nothing of it. @throws the signal's reason, or the body's */
+async function begun(body: IncomingMessage, signal: AbortSignal): Promise<void> {
+  if (body.readableLength > 0 || body.complete) return
+  await once(body, 'readable', { signal }).catch((error: Error) => {
+    throw signal.aborted ? signal.reason : error
+  })
 }
 
 /** Home set its own edge's headers; of this gateway's only what is about this connection stays. */

@@ -10,8 +10,8 @@ export interface Issuer {
   readonly fetches: () => number
   readonly publicJwk: () => JWK
   sign(claims: Record<string, unknown>, options?: SignOptions): Promise<string>
-  /** A new key in place of the old one. */
-  rotate(): Promise<void>
+  /** A new key in place of the old one, or beside it; key ids are told where they are not kept out. */
+  rotate(how?: { readonly besides?: boolean; readonly withoutIds?: boolean }): Promise<void>
   setUp(isUp: boolean): void
   close(): Promise<void>
 }
@@ -27,20 +27,23 @@ export interface SignOptions {
 
 export async function startIssuer(alg = 'ES256'): Promise<Issuer> {
   let serial = 0
+  let served: JWK[] = []
   let current: { privateKey: CryptoKey; jwk: JWK }
   let isUp = true
   let fetches = 0
 
-  async function rotate(): Promise<void> {
+  async function rotate({ besides = false, withoutIds = false } = {}): Promise<void> {
     const { privateKey, publicKey } = await generateKeyPair(alg, { extractable: true })
     current = { privateKey, jwk: { ...(await exportJWK(publicKey)), kid: `key-${++serial}`, alg, use: 'sig' } }
+    served = [...(besides ? served : []), current.jwk]
+    if (withoutIds) served = served.map(({ kid: _kid, ...jwk }) => jwk)
   }
   await rotate()
 
   const server = createServer((_req, res) => {
     fetches++
     res.writeHead(isUp ? 200 : 503, { 'content-type': 'application/json' })
-    res.end(isUp ? JSON.stringify({ keys: [current.jwk] }) : '{}')
+    res.end(isUp ? JSON.stringify({ keys: served }) : '{}')
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`

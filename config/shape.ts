@@ -18,7 +18,9 @@ const isolation = z.enum(['shared', 'schema', 'database'])
 export const limitsShape = z.strictObject({
   requestsPerSecond: z.number().positive().default(50).describe('sustained requests per second of one tenant'),
   burst: count.default(100).describe('requests a tenant may make at once before the rate holds'),
-  concurrency: count.default(20).describe('requests of one tenant under way at once in one gateway'),
+  concurrency: count
+    .default(20)
+    .describe('requests of one tenant under way at once in one gateway, until their answers have been taken'),
   connectionsMax: count.default(8).describe('connections one tenant may hold in one gateway while others wait'),
   requestsPerDay: count.optional().describe('quota; no quota where it is left out'),
   rowsMax: z.number().int().min(1000).default(1000).describe('the most rows one answer holds; 1,000 or more'),

@@ -84,6 +84,8 @@ test('the shell runs statements in the tenant’s room', async () => {
   expect((await runCli(['shell', 'acme', '--json', '-c', 'select name from tags'], { env })).out).toContain(
     '"rows": []',
   )
+  const twice = await runCli(['shell', 'acme', '-c', `select 1 as a, 'NaN'::float8 as a`], { env })
+  expect(twice.out).toMatch(/^a +a\n1 +NaN\n$/)
   const wrong = await run('shell acme', { input: 'select broken; select 1;' })
   expect(wrong).toMatchObject({ code: 2, out: '', err: expect.stringContaining('broken') })
 })

@@ -7,6 +7,7 @@ import { openDirectory } from '../tiers/directory/directory.ts'
 import { otherRegions } from '../tiers/half/other-regions.ts'
 import { CONTROL } from '../tiers/half/peers.ts'
 import { openClusters } from '../tiers/pg/clusters.ts'
+import type { Statement } from '../tiers/room/steps.ts'
 import { createTenants, type Tenants } from '../tiers/tenants.ts'
 import { createAdminApi } from './admin/api.ts'
 import { loadProduct, type Product } from './product.ts'
@@ -71,7 +72,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
       host,
       allowedHosts: config.admin.allowedHosts,
       ...(others === undefined && {
-        tenantSql: (tenant: string, text: string) => tenants.session(tenant).execute({ text, params: [] }),
+        tenantSql: (tenant: string, statement: Statement) => tenants.session(tenant).execute(statement),
       }),
     })
     const server = await listening(

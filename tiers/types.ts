@@ -69,6 +69,8 @@ export interface SqlQuery {
 export interface QueryResult<Row = Record<string, unknown>> {
   readonly rows: Row[]
   readonly rowCount: number
+  /** The columns in their order; two may have one name. */
+  readonly fields: readonly { readonly name: string }[]
   /** The command tag's verb: SELECT, INSERT, UPDATE, DELETE or MERGE. */
   readonly command: string
 }

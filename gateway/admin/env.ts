@@ -5,6 +5,7 @@ import type { Config } from '../../config/index.ts'
 import type { ControlPlane } from '../../tiers/control/control-plane.ts'
 import type { TenantRecord } from '../../tiers/control/tenant-store.ts'
 import type { Role } from '../../tiers/operators/roles.ts'
+import type { Statement } from '../../tiers/room/steps.ts'
 import type { QueryResult } from '../../tiers/types.ts'
 import type { Product } from '../product.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
@@ -32,7 +33,7 @@ export interface AdminApiOptions {
   readonly telemetry: Telemetry
   readonly product: Product
   /** Runs one statement in a tenant's room with the tenant's rights; without it there is no SQL by the admin API. */
-  readonly tenantSql?: (tenant: string, text: string) => Promise<QueryResult>
+  readonly tenantSql?: (tenant: string, statement: Statement) => Promise<QueryResult>
   /** The address that the server listens on; the configuration's `admin.host` where left out. */
   readonly host?: string | undefined
   /** Host names by which the API may be reached, beside loopback names, addresses and `host`. */

@@ -3,6 +3,7 @@ import { Hono } from 'hono'
 import type { TenantRecord } from '../../tiers/control/tenant-store.ts'
 import { InnkeeperError } from '../../tiers/errors.ts'
 import { isDatabaseError } from '../../tiers/pg/batch.ts'
+import { drizzleParsers, type ParserSet } from '../../tiers/pg/values.ts'
 import { byOf, logChange } from './changes.ts'
 import type { AdminDeps, AdminEnv } from './env.ts'
 import { bodyOf } from './input.ts'
@@ -28,10 +29,13 @@ export function sqlApi({ control, log, tenantSql }: AdminDeps) {
     // Written before it runs, so that what brought a server down is there to read. Values in it may be the tenant's data.
     logChange(log, c, { action: 'tenant.sql', tenant, reason, details: statementDetails(tenant, sql) })
     try {
-      const { rows, rowCount, command } = await tenantSql(tenant.id, bounded(sql, limit + 1))
+      // Rows as lists: two columns may have one name, and some names mean something else to an object.
+      const wanted = { text: bounded(sql, limit + 1), params: [], rows: 'array', parsers: exactParsers } as const
+      const { fields, rows, rowCount, command } = await tenantSql(tenant.id, wanted)
       const shown = rows.slice(0, limit)
       return c.json({
         command,
+        columns: fields.map((f) => f.name),
         rowCount: Math.min(rowCount, shown.length || rowCount),
         rows: shown,
         truncated: rows.length > limit,
@@ -42,6 +46,31 @@ export function sqlApi({ control, log, tenantSql }: AdminDeps) {
   })
 
   return app
+}
+
+/** Values as they are: what JSON cannot hold, or not whole, stays the text that PostgreSQL writes. */
+const exactParsers: ParserSet = (oid, format) => {
+  const parse = JSON_OIDS.has(oid) ? parseJson : drizzleParsers(oid, format)
+  return (text) => {
+    const value = parse(text)
+    return isHeld(value) ? value : text
+  }
+}
+
+const JSON_OIDS: ReadonlySet<number> = new Set([114, 3802])
+
+/** A number with more digits than a JavaScript number keeps becomes NaN. */
+function parseJson(text: string): unknown {
+  return JSON.parse(text, (_, value, { source }: { source?: string } = {}) => {
+    if (typeof value !== 'number' || source === String(value)) return value
+    return source!.replace(/e.*/i, '').replace(/^[-0.]+|\./g, '').length <= 15 ? value : Number.NaN
+  })
+}
+
+function isHeld(value: unknown): boolean {
+  if (typeof value === 'number') return Number.isFinite(value)
+  if (value === null || typeof value !== 'object') return true
+  return !Buffer.isBuffer(value) && Object.values(value).every(isHeld)
 }
 
 /** Of a tenant that is kept to regions no value stands in a log, which may be read anywhere: a digest can be compared. */

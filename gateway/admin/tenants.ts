@@ -1,6 +1,6 @@
 import { Hono } from 'hono'
 import { regionNamed, tierNamed } from '../../tiers/control/place.ts'
-import { InnkeeperError, isInnkeeperError } from '../../tiers/errors.ts'
+import { InnkeeperError } from '../../tiers/errors.ts'
 import { byOf, logChange } from './changes.ts'
 import { assertFreeDomain } from './domains.ts'
 import type { AdminContext, AdminDeps, AdminEnv } from './env.ts'
@@ -28,32 +28,14 @@ export function tenantsApi({ config, control, log }: AdminDeps) {
     for (const domain of body.domains ?? []) assertFreeDomain(config, domain)
     const by = byOf(c, body.reason)
     const existed = (await control.store.get(body.slug)) !== null
-    const { domains: _domains, reason: _reason, ...wanted } = body
-    const made = await control.createTenant({ ...wanted, region, idempotencyKey: idempotencyKeyOf(c) }, by)
-    for (const domain of body.domains ?? [])
-      await addDomain(made.slug, () => control.store.addDomain(made.id, domain, by))
-    const tenant = await control.tenant(made.id)
+    const { reason: _reason, ...wanted } = body
+    const tenant = await control.createTenant({ ...wanted, region, idempotencyKey: idempotencyKeyOf(c) }, by)
     if (!existed) logChange(log, c, { action: 'tenant.create', tenant, reason: body.reason })
     c.header('location', `/admin/v1/tenants/${tenant.slug}`)
     return c.json(tenantView(tenant, config), existed ? 200 : 201)
   })
 
   return app
-}
-
-/** The tenant stands by then, so the error says that what is left to do is its domain. */
-async function addDomain(slug: string, add: () => Promise<void>): Promise<void> {
-  try {
-    await add()
-  } catch (error) {
-    if (!isInnkeeperError(error, 'conflict')) throw error
-    throw new InnkeeperError('conflict', error.message, {
-      field: 'domains',
-      details: `tenant ${slug} was made without it`,
-      hint: `Add another domain to it: POST /admin/v1/tenants/${slug}/domains`,
-      cause: error,
-    })
-  }
 }
 
 function onlyRegion(names: readonly string[]): string {

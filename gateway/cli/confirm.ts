@@ -1,4 +1,4 @@
-import { createInterface } from 'node:readline/promises'
+import { createInterface } from 'node:readline'
 import { EXIT } from './exit-codes.ts'
 import { CliError } from './failure.ts'
 import type { Terminal } from './terminal.ts'
@@ -16,12 +16,24 @@ export async function confirm(terminal: Terminal, what: string, word: string, is
       hint: 'Add --yes when you are sure.',
     })
   }
+  const answer = await answerTo(`${what}. This cannot be undone.\nWrite ${word} to go on: `)
+  if (answer === null) {
+    // The prompt is still on its line.
+    terminal.err('')
+    throw new CliError('nothing was done', { code: 'interrupted', exitCode: EXIT.interrupted })
+  }
+  if (answer.trim() !== word) throw new CliError('nothing was done', { code: 'unconfirmed' })
+}
+
+/** Null where there is none: Ctrl-C, Ctrl-D, or a terminal that is gone. */
+async function answerTo(question: string): Promise<string | null> {
   const lines = createInterface({ input: process.stdin, output: process.stderr })
+  const { promise, resolve } = Promise.withResolvers<string | null>()
+  lines.once('close', () => resolve(null))
+  lines.question(question, resolve)
   try {
-    const answer = await lines.question(`${what}. This cannot be undone.\nWrite ${word} to go on: `)
-    if (answer.trim() === word) return
+    return await promise
   } finally {
     lines.close()
   }
-  throw new CliError('nothing was done', { code: 'unconfirmed' })
 }

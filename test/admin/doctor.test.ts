@@ -36,6 +36,11 @@ test('a sound system has nothing to complain of', async () => {
   }
 })
 
+const capturing = (table: string) =>
+  ['insert', 'update', 'delete']
+    .map((e) => `alter table ${table} enable always trigger innkeeper_capture_${e}`)
+    .join('; ')
+
 /** Each: what is broken and how it is undone, where, and what the doctor has to say. */
 const BREAKAGES: readonly (readonly [
   what: string,
@@ -174,6 +179,87 @@ const BREAKAGES: readonly (readonly [
     /app is a schema in which/,
   ],
   [
+    'foreign keys that are not looked at',
+    'initech',
+    `alter table app.comments disable trigger all; ${capturing('app.comments')}`,
+    `alter table app.comments enable trigger all; ${capturing('app.comments')}`,
+    'us-1 triggers',
+    /app\.comments has a constraint that is not looked at: comments_agent_id_fkey/,
+  ],
+  [
+    'a trigger of the application’s that is disabled',
+    'acme',
+    `create trigger mine before update on app.tags for each row when (not tenancy.applying())
+       execute function suppress_redundant_updates_trigger(); alter table app.tags disable trigger mine`,
+    'drop trigger mine on app.tags',
+    'us-1 triggers',
+    /app\.tags has a trigger that does not fire: mine/,
+  ],
+  [
+    'a database that is open to everyone',
+    'hooli',
+    'grant connect on database innkeeper_schemas to public',
+    'revoke connect on database innkeeper_schemas from public',
+    'us-1 grants',
+    /PUBLIC has CONNECT on the database/,
+  ],
+  [
+    'a schema in which everyone may create',
+    'initech',
+    'grant create on schema public to public',
+    'revoke create on schema public from public',
+    'us-1 grants',
+    /PUBLIC has CREATE on schema public/,
+  ],
+  [
+    'tables to come that everyone may read',
+    'acme',
+    'alter default privileges for role innkeeper_owner in schema app grant select on tables to public',
+    'alter default privileges for role innkeeper_owner in schema app revoke select on tables from public',
+    'us-1 grants',
+    /PUBLIC gets SELECT on tables that innkeeper_owner makes in schema app/,
+  ],
+  [
+    'Innkeeper’s own tables to come that everyone may write',
+    'hooli',
+    'alter default privileges for role innkeeper_tenancy grant insert on tables to public',
+    'alter default privileges for role innkeeper_tenancy revoke insert on tables from public',
+    'us-1 grants',
+    /PUBLIC gets INSERT on tables that innkeeper_tenancy makes/,
+  ],
+  [
+    'a setting of the gateways’ role that was changed',
+    'acme',
+    `alter role innkeeper_app set search_path = public`,
+    'alter role innkeeper_app set search_path = app, pg_temp',
+    'us-1 settings',
+    /search_path is public/,
+  ],
+  [
+    'a setting of the gateways’ role that is gone',
+    'acme',
+    'alter role innkeeper_app reset timezone',
+    `alter role innkeeper_app set timezone = 'UTC'`,
+    'us-1 settings',
+    /timezone is not set/,
+  ],
+  [
+    'a setting of the gateways’ role in one database',
+    'initech',
+    'alter role innkeeper_app in database innkeeper_schemas set lock_timeout = 0',
+    'alter role innkeeper_app in database innkeeper_schemas reset lock_timeout',
+    'us-1 settings',
+    /lock_timeout is 0 in innkeeper_schemas/,
+  ],
+  [
+    'a setting that Innkeeper does not make, and that changes what statements do',
+    'acme',
+    'alter role innkeeper_app set default_transaction_read_only = on; alter role innkeeper_app set row_security = off',
+    'alter role innkeeper_app reset default_transaction_read_only; alter role innkeeper_app reset row_security',
+    'us-1 settings',
+    /default_transaction_read_only is on, row_security is off/,
+  ],
+  [
     'a fence of another epoch',
     'hooli',
     'update tenancy.fence set epoch = epoch - 1',
@@ -239,6 +325,26 @@ const BREAKAGES: readonly (readonly [
   ],
 ]
 
+test('a room is found whose capture triggers do not always fire, whichever of many it is', async () => {
+  const { id, placement } = await system.control.createTenant({ slug: 'vandelay', tier: 'pro', region: 'us' })
+  const sql = system.control.makerOf('us-1').admin(placement!.database)
+  for (const state of ['disable', 'enable', 'enable replica']) {
+    await sql.unsafe(`alter table "${placement!.schema}".tags ${state} trigger innkeeper_capture_delete`)
+    expect(await failing()).toMatchObject([
+      { name: 'us-1 movable', message: expect.stringMatching(/tags has no capture triggers that always fire$/) },
+    ])
+  }
+  await system.control.offboard(id)
+  expect(await failing()).toEqual([])
+})
+
+test('a setting of the gateways’ role that only costs or gains time is its operator’s', async () => {
+  const sql = system.control.makerOf('us-1').admin('postgres')
+  await sql.unsafe(`alter role innkeeper_app set work_mem = '64MB'; alter role innkeeper_app set log_statement = 'ddl'`)
+  expect(await failing()).toEqual([])
+  await sql.unsafe('alter role innkeeper_app reset work_mem; alter role innkeeper_app reset log_statement')
+})
+
 for (const [what, slug, breaks, mends, finds, says] of BREAKAGES) {
   test(`the doctor finds ${what}`, async () => {
     const { database, schema, cluster } = await placement(slug)
@@ -267,6 +373,8 @@ test('an admin role that does not see the gateways’ statements is told what it
   const superuser = postgres(managed.servers.get('us')!.server.url('postgres'), { max: 1 })
   const found = async () => {
     const { checks } = (await watcher.call('GET', '/admin/v1/doctor')).body as { checks: Check[] }
+    for (const name of ['us-1 grants', 'us-1 settings', 'us-1 triggers'])
+      expect(checks.find((c) => c.name === name)).toMatchObject({ status: 'ok' })
     return checks.find((c) => c.name === 'us-1 moves')!
   }
   try {

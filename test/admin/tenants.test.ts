@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { withAdmin } from '../../tiers/pg/admin.ts'
 import { startTestAdmin, type TestAdmin } from '../support/admin.ts'
 import { startTestSystem, type TestSystem } from '../support/system.ts'
 
@@ -98,6 +99,44 @@ test('a tenant is made with its room and its domains, and the same key makes it 
   expect((await call('POST', TENANTS, body)).body).toMatchObject({ status: 409, code: 'conflict', field: 'slug' })
   expect((await call('POST', TENANTS, { ...body, slug: 'other' }, headers)).body).toMatchObject({ code: 'conflict' })
   expect((await call('POST', TENANTS, body, { 'idempotency-key': 'a b' })).body.field).toBe('Idempotency-Key')
+})
+
+test('an idempotency key means what was first asked with it, whatever becomes of the tenant', async () => {
+  const body = { slug: 'wayne', region: 'us', away: 'reject', domains: ['b.wayne.example', 'a.wayne.example'] }
+  const headers = { 'idempotency-key': 'order-18' }
+  const { id } = (await call('POST', TENANTS, body, headers)).body
+  const others = [
+    { away: 'forward' },
+    { away: undefined },
+    { domains: ['a.wayne.example', 'c.wayne.example'] },
+    { domains: [] },
+    { tier: 'starter' },
+  ]
+  for (const other of others) {
+    const refused = await call('POST', TENANTS, { ...body, ...other }, headers)
+    expect(refused, JSON.stringify(other)).toMatchObject({ status: 409, body: { code: 'conflict' } })
+  }
+  const same = { ...body, domains: ['A.wayne.example', 'b.wayne.example'], reason: 'again' }
+  const again = async () => (await call('POST', TENANTS, same, headers)).body
+  expect(await again()).toMatchObject({ id, away: 'reject', domains: ['a.wayne.example', 'b.wayne.example'] })
+  await call('PATCH', `${TENANTS}/wayne`, { tier: 'starter', away: 'redirect' })
+  expect(await again()).toMatchObject({ id, tier: 'starter', away: 'redirect' })
+  await call('DELETE', `${TENANTS}/wayne`)
+  expect(await again()).toMatchObject({ id, status: 'offboarded', domains: [] })
+})
+
+test('a key of a tenant made by a version without digests is compared with the tenant', async () => {
+  const body = { slug: 'older', region: 'us' }
+  const headers = { 'idempotency-key': 'order-19' }
+  const { id } = (await call('POST', TENANTS, body, headers)).body
+  await withAdmin(
+    system.env.INNKEEPER_CONTROL_URL!,
+    null,
+    {},
+    (sql) => sql`update tenants set request_digest = null where slug = 'older'`,
+  )
+  expect(await call('POST', TENANTS, body, headers)).toMatchObject({ status: 200, body: { id } })
+  expect((await call('POST', TENANTS, { ...body, tier: 'pro' }, headers)).status).toBe(409)
 })
 
 test('no tenant is called as another’s id: by that name the other would be answered, and removed', async () => {

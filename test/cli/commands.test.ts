@@ -2,7 +2,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startTestAdmin, type TestAdmin } from '../support/admin.ts'
-import { type CliRunOptions, runCli } from '../support/cli.ts'
+import { type CliRunOptions, hasTerminals, runCli, runInTerminal } from '../support/cli.ts'
 import { startTestSystem, type TestSystem } from '../support/system.ts'
 import { temporaryFolder } from '../support/temporary.ts'
 
@@ -74,6 +74,19 @@ test('domains are added and removed', async () => {
   expect((await run('domains remove hooli help.hooli.example')).code).toBe(3)
 })
 
+test.skipIf(!hasTerminals)(
+  'who is asked to confirm and presses Ctrl-C or Ctrl-D has interrupted it, and nothing is done; needs util-linux’ script',
+  async () => {
+    const asked = (keys: string) => runInTerminal(['tenants', 'offboard', 'acme'], env, 'to go on: ', keys)
+    for (const keys of ['\x03', 'ac\x03', '\x04']) {
+      const { code, out } = await asked(keys)
+      expect([code, out], JSON.stringify(keys)).toEqual([130, expect.stringMatching(/\n.*nothing was done\r\n$/)])
+    }
+    expect(await asked('hooli\r')).toMatchObject({ code: 1, out: expect.stringContaining('nothing was done') })
+    expect((await run('tenants show acme')).out).toContain('active')
+  },
+)
+
 test('the shell runs statements in the tenant’s room', async () => {
   const one = await runCli(['shell', 'initech', '-c', 'select 1 as one'], { env })
   expect(one).toMatchObject({ code: 0, out: 'one\n  1\n' })
@@ -84,6 +97,8 @@ test('the shell runs statements in the tenant’s room', async () => {
   expect((await runCli(['shell', 'acme', '--json', '-c', 'select name from tags'], { env })).out).toContain(
     '"rows": []',
   )
+  const twice = await runCli(['shell', 'acme', '-c', `select 1 as a, 'NaN'::float8 as a`], { env })
+  expect(twice.out).toMatch(/^a +a\n1 +NaN\n$/)
   const wrong = await run('shell acme', { input: 'select broken; select 1;' })
   expect(wrong).toMatchObject({ code: 2, out: '', err: expect.stringContaining('broken') })
 })

@@ -23,7 +23,7 @@ describe.each([15, 18] as const)('the catalogue, on PostgreSQL %i', (version) =>
       create unique index odds_expression on odds (tenant_id, at, lower(code))`)
     const query = async ({ text, params }: { text: string; params: readonly unknown[] }) => {
       const rows = await desk.sql(text, [...params])
-      return { rows, rowCount: rows.length, command: 'SELECT' }
+      return { rows, rowCount: rows.length, fields: [], command: 'SELECT' }
     }
     catalogue = await loadCatalogue(query, 'room_b7')
   })

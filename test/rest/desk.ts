@@ -58,8 +58,8 @@ export async function openDesk(version: PostgresVersion = 18): Promise<Desk> {
       await connection.query(`begin ${options.readOnly ? 'read only' : ''}`)
       await connection.query(`select set_config('test.tenant', $1, true)`, [tenant])
       const text = query.text.replaceAll(ROOM_IDENTIFIER, `"${SCHEMA}"`)
-      const { rows, rowCount, command } = await connection.query(text, [...query.params])
-      const result = { rows, rowCount: rowCount ?? 0, command }
+      const { rows, rowCount, fields, command } = await connection.query(text, [...query.params])
+      const result = { rows, rowCount: rowCount ?? 0, fields, command }
       options.check?.(result)
       await connection.query('commit')
       return result

@@ -50,7 +50,7 @@ export async function startTestAdmin(system: TestSystem, options: Partial<AdminA
     control: system.control,
     telemetry,
     product,
-    tenantSql: (tenant, text) => tenants.session(tenant).execute({ text, params: [] }),
+    tenantSql: (tenant, statement) => tenants.session(tenant).execute(statement),
     ...options,
   })
   const token = system.env.INNKEEPER_ADMIN_TOKEN!

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type postgres from 'postgres'
 import { v7 as uuidv7 } from 'uuid'
 import type { Config } from '../../config/index.ts'
@@ -33,7 +34,9 @@ export interface CreateTenant {
 export interface Onboarding {
   /**
    * Makes a tenant with its room. Repeatable: the same call with the same idempotency key finishes what a killed one
-   * began and returns the same tenant.
+   * began and returns the same tenant, as it is now.
+   *
+   * @throws InnkeeperError `conflict` where the slug or a domain is taken, or the key was used for another request
    */
   createTenant(request: CreateTenant, by?: By): Promise<TenantRecord>
   /** Refuses the tenant's requests for good and removes its room with all that is in it. */
@@ -87,19 +90,10 @@ export function onboarding({ config, sql, store, regions, moves, tenant }: Onboa
     })
   }
   return {
-    async createTenant(
-      {
-        slug,
-        tier: tierName = config.defaultTier,
-        region: regionName,
-        away = null,
-        profile = null,
-        pinned = null,
-        idempotencyKey,
-        domains = [],
-      },
-      by = BY_PROGRAM,
-    ) {
+    async createTenant(request, by = BY_PROGRAM) {
+      const { slug, tier: tierName = config.defaultTier, region: regionName } = request
+      const { away = null, profile = null, pinned = null, idempotencyKey = null } = request
+      const domains = (request.domains ?? []).map((domain) => domain.toLowerCase())
       if (!mayBeSlug(slug)) {
         throw new InnkeeperError('invalid_request', 'The slug is not valid', {
           field: 'slug',
@@ -119,8 +113,9 @@ export function onboarding({ config, sql, store, regions, moves, tenant }: Onboa
       refused(null)
       await assertCurrentClusters(sql, [...region.clusters.keys()].map(makerOf))
       const id = uuidv7() as TenantId
+      const requestDigest = idempotencyKey === null ? null : digestOf({ ...request, domains })
       const begun = await store.begin(
-        { ...kept, id, tier: tierName, region: regionName, away, idempotencyKey: idempotencyKey ?? null },
+        { ...kept, id, tier: tierName, region: regionName, away, idempotencyKey, requestDigest },
         (loads, epoch) => {
           const cluster = chooseCluster(region, tier.isolation, loads, residencyOf(config, kept))
           refused(cluster)
@@ -129,9 +124,11 @@ export function onboarding({ config, sql, store, regions, moves, tenant }: Onboa
         by,
       )
       const finished = await finish(begun)
+      // Of one that has left since, there is nothing to finish.
+      if (domains.length === 0 || finished.status === 'offboarded') return finished
       // After the room is made: a domain that is taken must not leave the tenant half made.
-      for (const domain of domains) await store.addDomain(begun.id, domain.toLowerCase(), by)
-      return domains.length === 0 ? finished : tenant(begun.id)
+      for (const domain of domains) await added(slug, () => store.addDomain(begun.id, domain, by))
+      return tenant(begun.id)
     },
     offboard,
     async recover() {
@@ -149,5 +146,29 @@ export function onboarding({ config, sql, store, regions, moves, tenant }: Onboa
       const left = await Promise.allSettled(leaving.map((t) => offboard(t.id)))
       return [...half, ...leaving.filter((_, i) => left[i]!.status === 'fulfilled')].map((t) => t.slug)
     },
+  }
+}
+
+/**
+ * Of what was asked for, whatever the order of regions and domains. A tier that was left out stays left out: the
+ * configuration's default may be another by the time that the request is repeated.
+ */
+function digestOf({ slug, tier, region, away = null, profile = null, pinned, domains }: CreateTenant): string {
+  const request = [slug, tier, region, away, profile, pinned ? [...pinned].sort() : null, [...(domains ?? [])].sort()]
+  return createHash('sha256').update(JSON.stringify(request)).digest('hex')
+}
+
+/** The tenant stands by then, so the error says that what is left to do is its domain. */
+async function added(slug: string, add: () => Promise<void>): Promise<void> {
+  try {
+    await add()
+  } catch (error) {
+    if (!isInnkeeperError(error, 'conflict')) throw error
+    throw new InnkeeperError('conflict', error.message, {
+      field: 'domains',
+      details: `tenant ${slug} was made without it`,
+      hint: `Add another domain to it: POST /admin/v1/tenants/${slug}/domains`,
+      cause: error,
+    })
   }
 }

@@ -90,6 +90,8 @@ export interface NewTenant {
   readonly profile?: string | null
   readonly pinned?: readonly string[] | null
   readonly idempotencyKey: string | null
+  /** Of all that was asked for with the key. */
+  readonly requestDigest?: string | null
 }
 
 const domainList = raw<string[]>`array(select domain from domains d where d.tenant_id = ${tenants.id} order by 1)`
@@ -236,9 +238,9 @@ async function loadOf(db: Pick<Db, 'select'>): Promise<ClusterLoad[]> {
 }
 
 async function begin(db: Db, tenant: NewTenant, place: Place, by: By | undefined): Promise<TenantRecord> {
-  const { id, slug, tier, region, away = null, profile = null, idempotencyKey } = tenant
+  const { id, slug, tier, region, away = null, profile = null, idempotencyKey, requestDigest = null } = tenant
   const pinned = tenant.pinned ? [...tenant.pinned] : null
-  const row = { id, slug, tier, region, away, profile, pinned, idempotencyKey }
+  const row = { id, slug, tier, region, away, profile, pinned, idempotencyKey, requestDigest }
   const write = db.transaction(async (tx) => {
     const [made] = await tx
       .insert(tenants)
@@ -264,14 +266,7 @@ async function begin(db: Db, tenant: NewTenant, place: Place, by: By | undefined
     )
   const mine = rows.find((r) => r.tenant.slug === slug)
   const keyed = rows.find((r) => idempotencyKey !== null && r.tenant.idempotencyKey === idempotencyKey)
-  if (
-    keyed !== undefined &&
-    (keyed.tenant.slug !== slug ||
-      keyed.tenant.tier !== tier ||
-      keyed.tenant.region !== region ||
-      keyed.tenant.profile !== profile ||
-      String(keyed.tenant.pinned) !== String(pinned))
-  ) {
+  if (keyed !== undefined && !isSameRequest(keyed.tenant, row)) {
     throw new InnkeeperError('conflict', 'The idempotency key was used for another request', {
       details: `it made tenant ${keyed.tenant.slug}`,
       hint: 'Use a new key for a new request.',
@@ -281,4 +276,16 @@ async function begin(db: Db, tenant: NewTenant, place: Place, by: By | undefined
     throw new InnkeeperError('conflict', `There is a tenant "${slug}" already`, { field: 'slug' })
   }
   return recordOf(mine!)
+}
+
+/** By what was asked for. Of a tenant that is older than digests, by what it is now. */
+function isSameRequest(made: Row['tenant'], asked: Omit<typeof tenants.$inferInsert, 'status'>): boolean {
+  if (made.requestDigest !== null) return made.requestDigest === asked.requestDigest
+  return (
+    made.slug === asked.slug &&
+    made.tier === asked.tier &&
+    made.region === asked.region &&
+    made.profile === asked.profile &&
+    String(made.pinned) === String(asked.pinned)
+  )
 }

@@ -14,6 +14,7 @@ export const tenants = pgTable('tenants', {
   config: jsonb().$type<Record<string, unknown>>().notNull().default({}),
   epochLast: bigint('epoch_last', { mode: 'number' }).notNull().default(0),
   idempotencyKey: text('idempotency_key').unique(),
+  requestDigest: text('request_digest'),
   version: bigint({ mode: 'number' }).notNull().default(0),
   createdAt: timestamp('created_at', { withTimezone: true }).notNull().defaultNow(),
   updatedAt: timestamp('updated_at', { withTimezone: true }).notNull().defaultNow(),

@@ -10,6 +10,9 @@ import type { Side } from './side.ts'
 
 /** What a room and its rows must be like to be moved, beside what every migration is refused for (`migrate/faults.ts`). */
 
+/** Of a table; `doctor` looks for it in every room. */
+export const NOT_CAPTURED = 'has no capture triggers that always fire'
+
 /** Types whose values survive being a note's key: written as JSON and read back they are the same. */
 const KEY_TYPES =
   /^(smallint|integer|bigint|text|character varying.*|character\(.*|uuid|boolean|date|timestamp.*|numeric.*|bytea|oid)$/
@@ -95,7 +98,7 @@ export async function tableFaults(client: Catalogue, room: string, tables: reado
     if (keyed && !captured) {
       faults.push({
         object: name,
-        fault: 'has no capture triggers',
+        fault: NOT_CAPTURED,
         fix: 'The room was made by an older version: let a migration run over it.',
       })
     }

@@ -1,7 +1,7 @@
 import { parsePostgresUrl } from '../../config/index.ts'
 import type { AdminSql } from '../pg/admin.ts'
 import { passwordLiteral } from '../pg/scram.ts'
-import { quoteIdent } from '../quote.ts'
+import { quoteIdent, quoteLiteral } from '../quote.ts'
 
 /**
  * The roles of a cluster. None of the four can log in or bypass row-level security:
@@ -23,6 +23,20 @@ export const INSTALL_LOCK = 1_229_868_620
 
 /** The class of a tenant's own lock: whoever is inside holds it shared (0001_rooms.sql). The number beside it is `uuid_hash(tenant)`. */
 export const INSIDE_LOCK = 1_229_868_619
+
+/** What the gateways' sessions begin with. */
+export const APP_SETTINGS: Readonly<Record<string, string>> = {
+  search_path: `${APP_SCHEMA}, pg_temp`,
+  // A backstop; every transaction sets its tier's own.
+  statement_timeout: '120s',
+  idle_in_transaction_session_timeout: '60s',
+  lock_timeout: '10s',
+  // Compiling costs more than it gains for statements of a few rows.
+  jit: 'off',
+  timezone: 'UTC',
+  datestyle: 'ISO, MDY',
+  intervalstyle: 'postgres',
+}
 
 /** The login role that gateways use, from the cluster's URL. */
 export interface AppLogin {
@@ -55,18 +69,10 @@ export async function installRoles(sql: AdminSql, login: AppLogin): Promise<void
     await tx.unsafe(`alter role ${app} login nocreatedb nocreaterole ${plain} password ${password}`)
     // To end its connections to a database that is removed.
     if (!me!.rolsuper) await tx.unsafe(`grant ${app} to current_user`)
-    const defaults = [
-      `search_path = ${APP_SCHEMA}, pg_temp`,
-      // A backstop; every transaction sets its tier's own.
-      `statement_timeout = '120s'`,
-      `idle_in_transaction_session_timeout = '60s'`,
-      `lock_timeout = '10s'`,
-      // Compiling costs more than it gains for statements of a few rows.
-      `jit = off`,
-      `timezone = 'UTC'`,
-      `datestyle = 'ISO, MDY'`,
-      `intervalstyle = 'postgres'`,
-    ]
-    for (const setting of defaults) await tx.unsafe(`alter role ${app} set ${setting}`)
+    for (const [name, value] of Object.entries(APP_SETTINGS)) {
+      // A list is not one quoted name.
+      const text = name === 'search_path' ? value : quoteLiteral(value)
+      await tx.unsafe(`alter role ${app} set ${name} = ${text}`)
+    }
   })
 }

@@ -1,14 +1,19 @@
 import type { TenantRecord } from '../../../tiers/control/tenant-store.ts'
 import type { MigrationFile } from '../../../tiers/migrate/files.ts'
+import { NOT_CAPTURED } from '../../../tiers/move/preflight-rows.ts'
 import { structureFaults } from '../../../tiers/move/preflight-schema.ts'
 import type { AdminSql } from '../../../tiers/pg/admin.ts'
 import { hardeningGaps } from '../../../tiers/tenancy/harden.ts'
 import { some } from './check.ts'
+import { publicRights } from './public-rights.ts'
 import { unprotectedTables } from './tables.ts'
+import { silentTriggers } from './triggers.ts'
 
 /** What is looked at in each database. A finding says of which kind it is. */
 export const KINDS = [
   'tables',
+  'triggers',
+  'grants',
   'movable',
   'migrations',
   'fence',
@@ -47,6 +52,8 @@ export async function inspectDatabase(sql: AdminSql, wanted: DatabaseExpectation
   const add = (kind: Kind, messages: readonly string[], isFatal = true) =>
     findings.push(...messages.map((message) => ({ kind, isFatal, message })))
   add('tables', await unprotectedTables(sql, wanted.rooms, wanted.references, wanted.app))
+  findings.push(...(await silentTriggers(sql, wanted.rooms, wanted.references)))
+  add('grants', await publicRights(sql))
   add('movable', await unmovable(sql, wanted.rooms), false)
   add('migrations', await outstanding(sql, wanted))
   add('fence', await wrongFences(sql, wanted.tenants))
@@ -66,7 +73,9 @@ async function unmovable(sql: AdminSql, [room]: readonly string[]): Promise<stri
   if (room === undefined) return []
   const query = async <Row extends object>(text: string, params: readonly unknown[] = []) =>
     (await sql.unsafe<Row[]>(text, params as string[])) as Row[]
-  return (await structureFaults({ query }, room)).map(({ object, fault }) => `${room}.${object} ${fault}`)
+  const faults = await structureFaults({ query }, room)
+  // Whether triggers fire is looked at in every room.
+  return faults.filter((f) => f.fault !== NOT_CAPTURED).map(({ object, fault }) => `${room}.${object} ${fault}`)
 }
 
 async function outstanding(sql: AdminSql, { rooms, files }: DatabaseExpectation): Promise<string[]> {

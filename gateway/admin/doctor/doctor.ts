@@ -11,6 +11,7 @@ import { checkReplication } from './replication.ts'
 import { checkResidency } from './residency.ts'
 import { checkRoles } from './roles.ts'
 import { checkRooms } from './rooms.ts'
+import { checkSettings } from './settings.ts'
 
 export interface Diagnosis {
   /** The worst of all. */
@@ -59,6 +60,7 @@ function checkCluster(
     const machine = [
       ...server,
       ...(await checkRoles(`${name} roles`, sql, app)),
+      ...(await checkSettings(`${name} settings`, sql, app)),
       ...(await checkClock(cluster, sql)),
       ...(await checkReplication(name, sql, hosts)),
       ...(await checkMover(cluster, sql, app)),

@@ -15,6 +15,9 @@ const AT_ONCE = 4
 
 const FIXES: Readonly<Record<Kind, string>> = {
   tables: 'Find out who changed it, then protect it again by a new migration: innkeeper migrate.',
+  triggers: 'Ask who disabled it, then ALTER TABLE ... ENABLE TRIGGER ...',
+  grants:
+    'REVOKE ... FROM PUBLIC; of what is made later: ALTER DEFAULT PRIVILEGES FOR ROLE ... REVOKE ... FROM PUBLIC.',
   movable: 'Mend the tables by a new migration: until then the tenants who have them stay where they are.',
   migrations: 'innkeeper migrate',
   fence: 'Ask whether a move is under way; if not, compare fence and directory before anything is changed by hand.',

@@ -55,9 +55,14 @@ export const operations: readonly Operation[] = [
     path: '/admin/v1/tenants',
     id: 'createTenant',
     right: 'tenant.create',
-    summary: 'Makes a tenant with its room; 200 where an earlier call with the same key made it',
+    summary:
+      'Makes a tenant with its room; 200 with the tenant as it is now where an earlier call with the same key made it',
     body: newTenant,
-    headers: { ...reason, 'Idempotency-Key': 'Makes a repeated call find the tenant of the first one.' },
+    headers: {
+      ...reason,
+      'Idempotency-Key':
+        'Makes a repeated call find the tenant of the first one. With another body than the first: 409.',
+    },
     answers: { 200: 'Tenant', 201: 'Tenant' },
     problems: [409],
   },

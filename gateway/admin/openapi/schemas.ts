@@ -91,8 +91,13 @@ export const schemas = {
   Domain: object({ domain: text, tenant: text }),
   Rows: object({
     command: text,
+    columns: { type: 'array', items: text, description: 'Their names, in their order; two may have one name.' },
     rowCount: count,
-    rows: { type: 'array', items: { type: 'object' } },
+    rows: {
+      type: 'array',
+      items: { type: 'array' },
+      description: 'The values by column. What JSON cannot hold, such as NaN, is the text that PostgreSQL writes.',
+    },
     truncated: { type: 'boolean', description: 'There were more rows than the limit.' },
   }),
   Home: object({ placement: ref('Placement'), tier: text, region: text }),

@@ -13,7 +13,8 @@ export interface Door {
 interface Answer {
   readonly command: string
   readonly rowCount: number
-  readonly rows: readonly Readonly<Record<string, unknown>>[]
+  readonly columns: readonly string[]
+  readonly rows: readonly (readonly unknown[])[]
   readonly truncated: boolean
 }
 
@@ -22,14 +23,13 @@ export async function runStatement({ admin, slug, reason, terminal }: Door, text
   const body = { sql: describing(text) ?? text, reason }
   const answer = await admin.call<Answer>('POST', `/tenants/${segment(slug)}/sql`, { body })
   if (terminal.json) return terminal.data(answer)
-  const { command, rowCount, rows, truncated } = answer
-  const names = Object.keys(rows[0] ?? {})
-  if (names.length > 0)
+  const { command, rowCount, columns, rows, truncated } = answer
+  if (columns.length > 0)
     terminal.out(
       table(
         terminal,
-        names,
-        rows.map((row) => names.map((name) => cell(row[name]))),
+        columns,
+        rows.map((row) => row.map(cell)),
       ),
     )
   const verb = command === 'SELECT' ? '' : `${command} `

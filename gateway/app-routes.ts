@@ -2,6 +2,7 @@ import { Hono } from 'hono'
 import type { Tenants } from '../tiers/tenants.ts'
 import type { Claims } from '../tiers/types.ts'
 import type { GatewayEnv } from './edge/env.ts'
+import { whenOver } from './edge/when-over.ts'
 
 type Variables = GatewayEnv['Variables'] & { db: unknown }
 
@@ -19,7 +20,7 @@ export function appRoutes(routes: Hono, tenants: Tenants<Record<string, unknown>
         c.set('db', db)
         await next()
       },
-      { claims, signal: c.get('signal') },
+      { claims, signal: c.get('signal'), whenOver: (over) => whenOver(c, over) },
     )
   })
   app.route('/', routes)

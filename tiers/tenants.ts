@@ -5,6 +5,7 @@ import { compileSchema, type TenantDatabase, tenantDatabase } from './drizzle/da
 import type { Executor } from './drizzle/session.ts'
 import { type EachOptions, type EachReport, eachTenant } from './each-tenant.ts'
 import { InnkeeperError } from './errors.ts'
+import { AnswerBudget } from './pg/answer-budget.ts'
 import type { Clusters } from './pg/clusters.ts'
 import { createTenantContext } from './room/context.ts'
 import type { EntranceDeps, PlacedTenant } from './room/entrance.ts'
@@ -32,6 +33,11 @@ export interface ScopeOptions {
   readonly claims?: Claims | null
   /** Ends the running statement, and refuses further ones: such as when the client has gone away. */
   readonly signal?: AbortSignal | undefined
+  /**
+   * Calls back once what was answered is no longer in memory, such as when a client has taken it: until then it counts
+   * against what the tenant may have there. Where left out, an answer counts until it is returned.
+   */
+  readonly whenOver?: ((over: () => void) => void) | undefined
 }
 
 /** The one interface: the same code, the same answers, on every isolation model. */
@@ -105,6 +111,7 @@ export function createTenants<Schema extends Record<string, unknown>>(
         }),
       ),
   }
+  const answers = new AnswerBudget()
   const deps = {
     ...(observer.enabled ? tracedEntrance(entrance, observer) : entrance),
     steps,
@@ -124,10 +131,20 @@ export function createTenants<Schema extends Record<string, unknown>>(
     for (const id of parking.awaited()) directory.refresh(id).then(() => parking.look(id), ignore)
   })
 
-  const open = (id: TenantId, { claims, signal }: ScopeOptions): RoomSession => {
+  const open = (id: TenantId, { claims, signal, whenOver }: ScopeOptions): RoomSession => {
     context.assertMayUse(id)
-    const session = traced(roomSession(deps, id, claims ? JSON.stringify(claims) : ''))
+    const own = whenOver && answers.hold(id, whenOver)
+    // Looked for at each statement: a session may be made in one scope and used in others, and after them.
+    const holdOf = () => {
+      const hold = own ?? holdOfScope(id)
+      return hold === undefined || hold.isOver ? answers.hold(id) : hold
+    }
+    const session = traced(roomSession(deps, id, claims ? JSON.stringify(claims) : '', holdOf))
     return signal === undefined ? session : endedBy(signal, session)
+  }
+  const holdOfScope = (id: TenantId) => {
+    const scope = context.peek()
+    return scope?.tenantId === id ? scope.hold : undefined
   }
   const find = async (slugOrId: string): Promise<Tenant> => {
     const tenant = await (isTenantId(slugOrId) ? directory.byId(slugOrId) : directory.bySlug(slugOrId))
@@ -143,8 +160,9 @@ export function createTenants<Schema extends Record<string, unknown>>(
   const database = (session: RoomSession) => tenantDatabase<Schema>(executorOf(session), compiled)
 
   const scopeOf = <T>(tenant: Tenant, options: ScopeOptions, work: (db: TenantDatabase<Schema>) => Promise<T>) => {
-    const { claims = null, signal } = options
-    const scope = { tenantId: tenant.id, slug: tenant.slug, claims, signal }
+    const { claims = null, signal, whenOver } = options
+    const hold = whenOver ? answers.hold(tenant.id, whenOver) : holdOfScope(tenant.id)
+    const scope = { tenantId: tenant.id, slug: tenant.slug, claims, signal, hold }
     return context.run(scope, () => work(database(open(tenant.id, scope))))
   }
   const mine = [...config.regions.values()].filter((r) => r.secrets !== null).map((r) => r.name)

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { InnkeeperError } from '../errors.ts'
+import type { AnswerHold } from '../pg/answer-budget.ts'
 import type { Claims, TenantId } from '../types.ts'
 
 /** Whose work the running code does. It follows promises, timers and callbacks. */
@@ -9,6 +10,8 @@ export interface TenantScope {
   readonly claims: Claims | null
   /** Ends the statements of the work. */
   readonly signal: AbortSignal | undefined
+  /** What the answers to its statements count against; each counts alone where left out. */
+  readonly hold: AnswerHold | undefined
 }
 
 export interface TenantContext {

@@ -2,6 +2,7 @@ import { type IncomingMessage, request } from 'node:http'
 import { sql as raw } from 'drizzle-orm'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { defineRoutes } from '../../config/app-env.ts'
+import type { ConfigInput } from '../../config/index.ts'
 import * as schema from '../../config/schema.ts'
 import { waitUntil } from '../support/wait.ts'
 import { SECRETS, startWorld, type TestGateway, type World } from './support.ts'
@@ -17,10 +18,22 @@ const large = raw.raw(`select color from "{room}".tags where name = 'large'`)
 routes.get('/v1/large', async (c) => c.json(await c.var.db.execute(large)))
 routes.get(IN_TRANSACTION, async (c) => c.json(await c.var.db.transaction((db) => db.execute(large))))
 
+/** Large answers take a while on a busy machine. */
+const patient = (input: ConfigInput): ConfigInput => {
+  const change = (tier: ConfigInput['tiers'][string]) => ({
+    ...tier,
+    limits: { ...tier.limits, statementTimeoutMs: 30_000 },
+  })
+  return { ...input, tiers: Object.fromEntries(Object.entries(input.tiers).map(([name, t]) => [name, change(t)])) }
+}
+
 let world: World
 let gateway: TestGateway
 beforeAll(async () => {
-  world = await startWorld({ tenants: TENANTS.map((slug) => ({ slug, tier: 'pro', region: 'us' })) })
+  world = await startWorld({
+    tenants: TENANTS.map((slug) => ({ slug, tier: 'pro', region: 'us' })),
+    configure: patient,
+  })
   gateway = await world.gateway('us', { routes: routes as never })
   const tenants = await world.system.openTenants('us')
   const text = `insert into "{room}".tags (name, color) values ('large', repeat('x', ${ANSWER_BYTES}))`

@@ -86,6 +86,13 @@ test('an answer that is not kept counts no longer', () => {
   expect(() => request().answer(30)).toThrow(RATE_LIMITED)
 })
 
+test('what is left last is for answers that have begun', () => {
+  const { hold, answer } = request()
+  answer(90)
+  expect(() => request().answer(11)).toThrow(RATE_LIMITED)
+  hold.grow(90, 100)
+})
+
 test('an answer too large by itself is told so, whatever else is held', () => {
   const { hold } = request()
   expect(() => hold.grow(0, 101)).toThrow(expect.objectContaining({ code: 'payload_too_large' }))

@@ -18,6 +18,12 @@ const LIMITS: AnswerLimits = {
   allBytesMax: 4 * ANSWER_BYTES_MAX,
 }
 
+/**
+ * Of a tenant's allowance, the part in which answers may begin to count. The rest is for those that have begun: were it for
+ * any, a crowd of large answers would cut each other down before one of them is whole.
+ */
+const BEGIN_PART = 0.75
+
 /** What an answer counts against while it arrives. Sizes are in bytes as received since its batch was sent. */
 export interface AnswerAccount {
   /** @throws InnkeeperError where it is refused; then nothing of this step counts */
@@ -55,11 +61,17 @@ export class AnswerBudget {
     return new AnswerHold(this, tenant, whenOver)
   }
 
-  /** @throws InnkeeperError `rate_limited` at the tenant's own limit, `overloaded` at that of all */
-  take(tenant: TenantId, bytes: number): void {
+  /**
+   * @param isFirst of its answer
+   * @throws InnkeeperError `rate_limited` at the tenant's own limit, `overloaded` at that of all
+   */
+  take(tenant: TenantId, bytes: number, isFirst: boolean): void {
     const { tenantBytesMax, allBytesMax } = this.limits
-    const held = (this.#byTenant.get(tenant) ?? 0) + bytes
-    if (held > tenantBytesMax) throw refusal('rate_limited', 'Too much of the answers of this tenant is in memory')
+    const before = this.#byTenant.get(tenant) ?? 0
+    const held = before + bytes
+    if (held > tenantBytesMax || (isFirst && before > tenantBytesMax * BEGIN_PART)) {
+      throw refusal('rate_limited', 'Too much of the answers of this tenant is in memory')
+    }
     // Nobody gets more than is left after: so some is left for whoever comes next, however many do not read.
     if (held > allBytesMax - this.#bytes - bytes) {
       throw refusal('overloaded', 'Too much of the answers of all tenants is in memory')
@@ -112,7 +124,7 @@ export class AnswerHold implements AnswerAccount {
     if (to <= freeBytes) return
     if (to > tenantBytesMax) throw tooLarge(tenantBytesMax)
     const bytes = to - Math.max(from, freeBytes)
-    this.#budget.take(this.#tenant, bytes)
+    this.#budget.take(this.#tenant, bytes, from <= freeBytes)
     this.#bytes += bytes
     const whenOver = this.#whenOver
     if (whenOver === undefined) return

@@ -3,6 +3,7 @@ import { LRUCache } from 'lru-cache'
 import type { Tenants } from '../tiers/tenants.ts'
 import type { Claims, QueryResult, SqlQuery, Tenant } from '../tiers/types.ts'
 import type { GatewayEnv } from './edge/env.ts'
+import { whenOver } from './edge/when-over.ts'
 import type { RestRoom } from './rest/app.ts'
 import { loadCatalogue, SchemaMissing } from './rest/catalogue/load.ts'
 import type { Catalogue } from './rest/catalogue/types.ts'
@@ -87,7 +88,10 @@ export function createRestRooms(
   return (c) => {
     const context = c as Context<GatewayEnv>
     const tenant = context.get('tenant')
-    const session = tenants.session(tenant, { claims: context.get('user') as Claims | null })
+    const session = tenants.session(tenant, {
+      claims: context.get('user') as Claims | null,
+      whenOver: (over) => whenOver(context, over),
+    })
     const requestSignal = context.get('signal')
     return {
       maxRows: context.get('tier').limits.rowsMax,

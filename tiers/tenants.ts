@@ -5,6 +5,7 @@ import { compileSchema, type TenantDatabase, tenantDatabase } from './drizzle/da
 import type { Executor } from './drizzle/session.ts'
 import { type EachOptions, type EachReport, eachTenant } from './each-tenant.ts'
 import { InnkeeperError } from './errors.ts'
+import { AnswerBudget } from './pg/answer-budget.ts'
 import type { Clusters } from './pg/clusters.ts'
 import { createTenantContext } from './room/context.ts'
 import type { EntranceDeps, PlacedTenant } from './room/entrance.ts'
@@ -34,6 +35,14 @@ export interface ScopeOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+export interface SessionOptions extends ScopeOptions {
+  /**
+   * Calls back once what was answered is no longer in memory, such as when a client has taken it: until then it counts
+   * against what the tenant may have there. Where left out, an answer counts until it is returned.
+   */
+  readonly whenOver?: ((over: () => void) => void) | undefined
+}
+
 /** The one interface: the same code, the same answers, on every isolation model. */
 export interface Tenants<Schema extends Record<string, unknown>> {
   /**
@@ -48,7 +57,7 @@ export interface Tenants<Schema extends Record<string, unknown>> {
     options?: TransactionOptions & ScopeOptions,
   ): Promise<T>
   /** The same without Drizzle: statements as text and parameters. */
-  session(tenant: string | Tenant, options?: ScopeOptions): RoomSession
+  session(tenant: string | Tenant, options?: SessionOptions): RoomSession
   /** Runs work in a tenant's scope: `db()` inside it, also after awaits and in callbacks, is that tenant's. */
   scope<T>(
     tenant: string | Tenant,
@@ -105,6 +114,7 @@ export function createTenants<Schema extends Record<string, unknown>>(
         }),
       ),
   }
+  const answers = new AnswerBudget()
   const deps = {
     ...(observer.enabled ? tracedEntrance(entrance, observer) : entrance),
     steps,
@@ -124,9 +134,11 @@ export function createTenants<Schema extends Record<string, unknown>>(
     for (const id of parking.awaited()) directory.refresh(id).then(() => parking.look(id), ignore)
   })
 
-  const open = (id: TenantId, { claims, signal }: ScopeOptions): RoomSession => {
+  const open = (id: TenantId, { claims, signal, whenOver }: SessionOptions): RoomSession => {
     context.assertMayUse(id)
-    const session = traced(roomSession(deps, id, claims ? JSON.stringify(claims) : ''))
+    const held = whenOver && answers.hold(id, whenOver)
+    const holdOf = () => (held === undefined || held.isOver ? answers.hold(id) : held)
+    const session = traced(roomSession(deps, id, claims ? JSON.stringify(claims) : '', holdOf))
     return signal === undefined ? session : endedBy(signal, session)
   }
   const find = async (slugOrId: string): Promise<Tenant> => {
@@ -135,7 +147,7 @@ export function createTenants<Schema extends Record<string, unknown>>(
     return tenant
   }
   const traced = (session: RoomSession) => (observer.enabled ? tracedSession(session, observer) : session)
-  const sessionOf = (tenant: string | Tenant, options: ScopeOptions): RoomSession => {
+  const sessionOf = (tenant: string | Tenant, options: SessionOptions): RoomSession => {
     const id = idOf(tenant, directory)
     if (id !== null) return open(id, options)
     return lateSession(async () => open((await find(tenant as string)).id, options))

@@ -57,8 +57,9 @@ export const ERROR_WORDS: Readonly<Record<ErrorCode, ErrorWords>> = {
     toDo: 'Read `details`; read before you repeat.',
   },
   payload_too_large: {
-    meaning: 'The body is larger than the tier allows; or the answer is larger than a gateway will hold (128 MB).',
-    toDo: 'Send it in parts (`limits.bodyBytesMax`); ask for fewer rows or columns.',
+    meaning:
+      'The body is larger than the tier allows; or the answer is larger than a gateway will hold (128 MB), alone or, of what may have been a write, beside those that it holds.',
+    toDo: 'Send it in parts (`limits.bodyBytesMax`); ask for fewer rows or columns. If it was a write, read before you repeat it.',
   },
   request_timeout: {
     meaning: 'The request took longer to arrive, or to be answered, than `http.requestTimeoutMs`.',
@@ -70,8 +71,8 @@ export const ERROR_WORDS: Readonly<Record<ErrorCode, ErrorWords>> = {
   },
   rate_limited: {
     meaning:
-      'More requests a second, or at once, than the tier allows. `Retry-After` and `RateLimit` say when to come back.',
-    toDo: 'Wait; or a larger tier.',
+      'More requests a second, or at once, than the tier allows; or clients of the tenant have not read what a gateway holds of its large answers (128 MB). `Retry-After` and `RateLimit` say when to come back.',
+    toDo: 'Wait, or read the answers that are under way; or a larger tier.',
   },
   quota_exceeded: {
     meaning: "The day's quota is used up.",
@@ -87,7 +88,8 @@ export const ERROR_WORDS: Readonly<Record<ErrorCode, ErrorWords>> = {
     toDo: 'Repeat after `Retry-After`. If it stays: `innkeeper tenants show TENANT`, `innkeeper doctor`.',
   },
   overloaded: {
-    meaning: "No connection to the cluster became free in time, or the tenant's line is full.",
+    meaning:
+      "No connection to the cluster became free in time, or the tenant's line is full; or a gateway holds too much of all tenants' large answers.",
     toDo: 'Repeat after `Retry-After`. Look for slow statements; raise `connectionsMax` or the tier.',
   },
   cluster_unavailable: {

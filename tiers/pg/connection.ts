@@ -2,9 +2,11 @@ import type { Socket } from 'node:net'
 import pg from 'pg'
 import type { PostgresHost } from '../../config/index.ts'
 import { InnkeeperError } from '../errors.ts'
+import { ALONE, type AnswerAccount } from './answer-budget.ts'
 import { Batch, type BatchOutcome, isDatabaseError, type Step, type TransactionState, type Wire } from './batch.ts'
 import { NOT_NOW } from './breaker.ts'
 import { dial } from './dial.ts'
+import { cancelRequest } from './frontend.ts'
 import { isWrongSession } from './hosts.ts'
 import type { Reachable } from './primary.ts'
 import { type LinkTls, sslFor } from './server.ts'
@@ -17,8 +19,6 @@ export interface ConnectionOptions extends LinkTls {
   readonly statementsMax: number
 }
 
-/** Of one batch. A quarter of the longest string that the runtime can make, and all of it is in memory more than once. */
-const ANSWER_BYTES_MAX = 128 * 1024 * 1024
 const CLOSE_TIMEOUT_MS = 2_000
 const CANCEL_TIMEOUT_MS = 2_000
 /** How long one of several hosts may take to let us in. */
@@ -58,6 +58,8 @@ export class Connection {
   #endedAt = Number.POSITIVE_INFINITY
   /** Received since the batch was sent. */
   #bytes = 0
+  /** What that counts against. */
+  #account: AnswerAccount = ALONE
   doomed = false
   /** Its server turned out to be a replica: the others that go there are no better. */
   isOnReplica = false
@@ -137,13 +139,19 @@ export class Connection {
    * Sends the steps in one write and waits for the server to be ready.
    *
    * @param signal on abort the server is asked to cancel; the connection is doomed from then on
+   * @param account what the answer counts against, beside the bound that each has; one that it refuses ends the connection
    * @returns the results, the first error among them, and the transaction's state
    * @throws Error when the connection is lost before the server was ready: the outcome is unknown
    */
-  run(steps: readonly Step[], signal?: AbortSignal): Promise<BatchOutcome & { state: TransactionState }> {
+  run(
+    steps: readonly Step[],
+    signal?: AbortSignal,
+    account: AnswerAccount = ALONE,
+  ): Promise<BatchOutcome & { state: TransactionState }> {
     if (this.#lost !== null) return Promise.reject(this.#lost)
     if (this.#pending !== null) return Promise.reject(new Error('a connection runs one batch at a time'))
     this.#bytes = 0
+    this.#account = account
     const batch = new Batch(steps, this.#statements)
     const ran = new Promise<BatchOutcome & { state: TransactionState }>((resolve, reject) => {
       this.#pending = { batch, resolve, reject }
@@ -211,9 +219,10 @@ export class Connection {
     const [read] = stream.listeners('data') as ((chunk: Buffer) => void)[]
     stream.off('data', read!)
     stream.on('data', (chunk: Buffer) => {
-      this.#bytes += chunk.length
+      const bytes = this.#bytes + chunk.length
       try {
-        if (this.#bytes > ANSWER_BYTES_MAX) throw tooLarge()
+        this.#account.grow(this.#bytes, bytes)
+        this.#bytes = bytes
         read!(chunk)
       } catch (error) {
         this.#fail(error as Error)
@@ -226,6 +235,7 @@ export class Connection {
     const pending = this.#pending
     if (pending === null) return
     this.#pending = null
+    this.#account = ALONE
     const outcome = pending.batch.outcome()
     if (outcome.error !== null && this.#isRefusedByReplica(outcome.error)) {
       pending.reject(
@@ -264,6 +274,8 @@ export class Connection {
     this.#lost = error
     const pending = this.#pending
     this.#pending = null
+    this.#account.drop(this.#bytes)
+    this.#account = ALONE
     // A server that is shut down says so before it closes; that message explains more than the closing does.
     const { error: told = null, failedStep = -1 } = pending?.batch.outcome() ?? {}
     const reason = isDatabaseError(told) ? told : error
@@ -278,13 +290,6 @@ export class Connection {
   }
 }
 
-/** PostgreSQL's CancelRequest: its length, the number that stands for it, and whom it is about. */
-function cancelRequest(processId: number, secretKey: number): Buffer {
-  const message = Buffer.alloc(16)
-  for (const [i, value] of [16, 80_877_102, processId, secretKey].entries()) message.writeInt32BE(value, i * 4)
-  return message
-}
-
 /** `admin_shutdown`: pg_terminate_backend, the removal of a database, a shutdown in order. */
 const ENDED_BY_ORDER = '57P01'
 
@@ -297,12 +302,5 @@ function isOfServer(error: Error): boolean {
 function notReplicated(): InnkeeperError {
   return new InnkeeperError('outcome_unknown', 'The commit was not replicated', {
     details: 'somebody cancelled its wait for the standby',
-  })
-}
-
-function tooLarge(): InnkeeperError {
-  return new InnkeeperError('payload_too_large', 'The answer is too large to be held in memory', {
-    details: `it is larger than ${ANSWER_BYTES_MAX} bytes`,
-    hint: 'Ask for fewer rows or columns. If it was a write, read before you repeat it.',
   })
 }

@@ -185,3 +185,10 @@ export class FrontendWriter {
     this.#buffer = larger
   }
 }
+
+/** PostgreSQL's CancelRequest: its length, the number that stands for it, and whom it is about. */
+export function cancelRequest(processId: number, secretKey: number): Buffer {
+  const message = Buffer.alloc(16)
+  for (const [i, value] of [16, 80_877_102, processId, secretKey].entries()) message.writeInt32BE(value, i * 4)
+  return message
+}

@@ -1,4 +1,5 @@
 import { InnkeeperError, isInnkeeperError } from '../errors.ts'
+import { type AnswerHold, isRefused, refusedInDoubt } from '../pg/answer-budget.ts'
 import { type BatchOutcome, isDatabaseError, type Step, type TransactionState } from '../pg/batch.ts'
 import type { Lease } from '../pg/cluster-pool.ts'
 import type { Placement, Tenant, TenantId } from '../types.ts'
@@ -26,6 +27,10 @@ export interface EntranceDeps {
 export interface RoomBatch {
   readonly steps: readonly Step[]
   readonly firstOwn: number
+  /** What its answer counts against. */
+  readonly hold: AnswerHold
+  /** Whatever is lost with its connection changed nothing. */
+  readonly changesNothing: boolean
 }
 
 export interface Entered {
@@ -147,7 +152,7 @@ async function sendClean(lease: Lease, batch: RoomBatch, signal: AbortSignal | u
   if (first === 'not begun' || first.state !== 'I' || first.failedStep >= batch.firstOwn) return first
   if (codeOf(first.error) !== SQLSTATE.dirtySession) return first
   const before = CLEANING.length
-  const cleaned = { steps: [...CLEANING, ...batch.steps], firstOwn: before + batch.firstOwn }
+  const cleaned = { ...batch, steps: [...CLEANING, ...batch.steps], firstOwn: before + batch.firstOwn }
   const outcome = await send(lease, cleaned, signal, mayAgain)
   if (outcome === 'not begun') return outcome
   return { ...outcome, results: outcome.results.slice(before), failedStep: outcome.failedStep - before }
@@ -160,20 +165,21 @@ function codeOf(error: Error | null): string | undefined {
 /** @returns `not begun` where the connection had been ended before the application's own was executed, and it may be sent again */
 async function send(lease: Lease, batch: RoomBatch, signal: AbortSignal | undefined, mayAgain: boolean) {
   try {
-    return await lease.connection.run(batch.steps, signal)
+    return await lease.connection.run(batch.steps, signal, batch.hold)
   } catch (cause) {
     lease.connection.doomed = true
     lease.release()
     if (mayAgain && !signal?.aborted && lease.connection.endedBefore(batch.firstOwn)) return 'not begun'
-    throw lost(cause, signal)
+    throw lost(cause, signal, batch.changesNothing)
   }
 }
 
 /** Whether a statement took effect is known only when the server is ready again: without that, nobody may repeat it. */
-export function lost(cause: unknown, signal: AbortSignal | undefined): InnkeeperError {
+export function lost(cause: unknown, signal: AbortSignal | undefined, changesNothing: boolean): InnkeeperError {
   if (signal?.aborted) return givenUp(signal, cause)
   // The first says what became of it, the second that nothing did.
   if (isInnkeeperError(cause, 'payload_too_large') || isInnkeeperError(cause, 'cluster_unavailable')) return cause
+  if (isRefused(cause)) return changesNothing ? cause : refusedInDoubt(cause)
   return new InnkeeperError('outcome_unknown', 'The connection to the database was lost before it answered', {
     cause,
     hint: 'It is not known whether the statement took effect: read before you repeat it.',

@@ -1,12 +1,13 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { InnkeeperError, isInnkeeperError } from '../errors.ts'
-import { type BatchOutcome, isDatabaseError, type StepResult, type TransactionState } from '../pg/batch.ts'
+import type { AnswerHold } from '../pg/answer-budget.ts'
+import type { Step, TransactionState } from '../pg/batch.ts'
 import type { Lease } from '../pg/cluster-pool.ts'
 import type { TiersObserver } from '../telemetry.ts'
-import { tenantAttributes } from '../telemetry.ts'
 import type { QueryResult, TenantId, TransactionOptions } from '../types.ts'
-import { assertCommand, assertStatement } from './command.ts'
-import { type EntranceDeps, enterRoom, givenUp, lost, type PlacedTenant } from './entrance.ts'
+import { assertStatement } from './command.ts'
+import { type EntranceDeps, enterRoom, lost, type PlacedTenant } from './entrance.ts'
+import { finish, type Outcome, statementError } from './result.ts'
 import { batchOf, type Statement, type StepMaker } from './steps.ts'
 
 /** Runs statements in one tenant's room, each in a transaction of its own or several in one. */
@@ -34,10 +35,16 @@ export interface RoomSessionDeps extends EntranceDeps {
 
 const ROLLBACK_TIMEOUT_MS = 2_000
 
-type Outcome = BatchOutcome & { state: TransactionState }
-
-/** @param claims the user's, as JSON, or an empty string */
-export function roomSession(deps: RoomSessionDeps, id: TenantId, claims: string): RoomSession {
+/**
+ * @param claims the user's, as JSON, or an empty string
+ * @param holdOf what the answer of the next statement counts against
+ */
+export function roomSession(
+  deps: RoomSessionDeps,
+  id: TenantId,
+  claims: string,
+  holdOf: () => AnswerHold,
+): RoomSession {
   return {
     async execute(statement, options = {}) {
       assertStatement(statement.text)
@@ -45,65 +52,32 @@ export function roomSession(deps: RoomSessionDeps, id: TenantId, claims: string)
       if (options.isolationLevel !== undefined && options.isolationLevel !== 'read committed') {
         return this.transaction((tx) => tx.execute(statement), options)
       }
-      const enter = () =>
-        enterRoom(deps, id, options.signal, (t) =>
-          batchOf(deps.steps.opening(t, false, options, claims), deps.steps.statement(t, statement)),
-        )
-      // A read that was lost with its connection changed nothing, so it may be asked once more.
-      const { lease, tenant, outcome } = await (options.readOnly
-        ? enter().catch((error: unknown) => {
-            if (isInnkeeperError(error, 'outcome_unknown')) return enter()
-            throw error
-          })
-        : enter())
-      try {
-        if (outcome.state !== 'I') lease.connection.doomed = true
-        return finish(outcome, lease, deps, tenant, options.signal)
-      } finally {
-        lease.release()
-      }
+      return holdOf().during(async (hold) => {
+        const { readOnly = false } = options
+        const enter = () =>
+          enterRoom(deps, id, options.signal, (t) =>
+            batchOf(deps.steps.opening(t, false, options, claims), deps.steps.statement(t, statement), hold, readOnly),
+          )
+        // A read that was lost with its connection changed nothing, so it may be asked once more.
+        const { lease, tenant, outcome } = await (readOnly
+          ? enter().catch((error: unknown) => {
+              if (isInnkeeperError(error, 'outcome_unknown')) return enter()
+              throw error
+            })
+          : enter())
+        try {
+          if (outcome.state !== 'I') lease.connection.doomed = true
+          return finish(outcome, lease, deps.observer, tenant, options.signal)
+        } finally {
+          lease.release()
+        }
+      })
     },
-    transaction: (work, options = {}) => runTransaction(deps, id, claims, work, options),
+    transaction: (work, options = {}) => runTransaction(new OpenTransaction(deps, id, claims, holdOf, options), work),
   }
 }
 
-/** The application's result, or its error; a command that does not belong here ends the connection. */
-function finish(
-  outcome: Outcome,
-  lease: Lease,
-  deps: RoomSessionDeps,
-  tenant: PlacedTenant,
-  signal: AbortSignal | undefined,
-): QueryResult {
-  if (outcome.error !== null) throw statementError(outcome.error, signal)
-  const result: StepResult = outcome.results[outcome.results.length - 1]!
-  try {
-    assertCommand(result.command)
-  } catch (error) {
-    lease.connection.doomed = true
-    throw error
-  }
-  deps.observer.count('db.rows', result.rowCount, tenantAttributes(tenant))
-  return result as QueryResult
-}
-
-function statementError(error: Error, signal: AbortSignal | undefined): Error {
-  if (isDatabaseError(error) && error.code === '57014') {
-    return signal?.aborted
-      ? givenUp(signal, error)
-      : new InnkeeperError('statement_timeout', 'The statement took longer than the tier allows', { cause: error })
-  }
-  return error
-}
-
-async function runTransaction<T>(
-  deps: RoomSessionDeps,
-  id: TenantId,
-  claims: string,
-  work: (tx: RoomTransaction) => Promise<T>,
-  options: TransactionOptions,
-): Promise<T> {
-  const tx = new OpenTransaction(deps, id, claims, options)
+async function runTransaction<T>(tx: OpenTransaction, work: (tx: RoomTransaction) => Promise<T>): Promise<T> {
   try {
     // A callback that hangs in something else must not keep the connection for longer than the tier allows.
     const value = await Promise.race([work(tx.handle()), tx.overdue])
@@ -125,6 +99,7 @@ class OpenTransaction {
   readonly #deps: RoomSessionDeps
   readonly #id: TenantId
   readonly #claims: string
+  readonly #holdOf: () => AnswerHold
   readonly #options: TransactionOptions
   readonly #signal: AbortSignal
   readonly #overtime = new AbortController()
@@ -139,10 +114,17 @@ class OpenTransaction {
   readonly #inside = new AsyncLocalStorage<ReadonlySet<RoomTransaction>>()
   #ended = false
 
-  constructor(deps: RoomSessionDeps, id: TenantId, claims: string, options: TransactionOptions) {
+  constructor(
+    deps: RoomSessionDeps,
+    id: TenantId,
+    claims: string,
+    holdOf: () => AnswerHold,
+    options: TransactionOptions,
+  ) {
     this.#deps = deps
     this.#id = id
     this.#claims = claims
+    this.#holdOf = holdOf
     this.#options = options
     this.#signal = options.signal ? AbortSignal.any([options.signal, this.#overtime.signal]) : this.#overtime.signal
     const { promise, reject } = Promise.withResolvers<never>()
@@ -157,7 +139,8 @@ class OpenTransaction {
     const afterSavepoint = <T>(run: () => Promise<T>): Promise<T> =>
       savepoint === null || this.#inside.getStore()?.has(handle) ? run() : savepoint.then(run)
     const handle: RoomTransaction = {
-      execute: (statement) => afterSavepoint(() => this.#queued(() => this.#execute(statement))),
+      execute: (statement) =>
+        afterSavepoint(() => this.#queued(() => this.#holdOf().during((hold) => this.#execute(statement, hold)))),
       savepoint: (work) => {
         const inside = new Set(this.#inside.getStore()).add(handle)
         const mine = afterSavepoint(() => this.#inside.run(inside, () => this.#savepoint(work)))
@@ -175,20 +158,21 @@ class OpenTransaction {
     return mine
   }
 
-  async #execute(statement: Statement): Promise<QueryResult> {
+  async #execute(statement: Statement, hold: AnswerHold): Promise<QueryResult> {
     if (this.#ended) throw ended()
     assertStatement(statement.text)
     const entered = this.#entered
-    if (entered === null) return this.#open(statement)
+    if (entered === null) return this.#open(statement, hold)
     const { lease, tenant } = entered
-    const outcome = await this.#send([this.#deps.steps.statement(tenant, statement)])
+    const outcome = await this.#send([this.#deps.steps.statement(tenant, statement)], hold)
     return this.#result(outcome, lease, tenant)
   }
 
-  async #open(statement: Statement): Promise<QueryResult> {
+  async #open(statement: Statement, hold: AnswerHold): Promise<QueryResult> {
     const { steps } = this.#deps
     const { lease, tenant, outcome } = await enterRoom(this.#deps, this.#id, this.#signal, (t) =>
-      batchOf(steps.opening(t, true, this.#options, this.#claims), steps.statement(t, statement)),
+      // Nothing of it is committed yet.
+      batchOf(steps.opening(t, true, this.#options, this.#claims), steps.statement(t, statement), hold, true),
     )
     this.#entered = { lease, tenant }
     this.#state = outcome.state
@@ -202,17 +186,17 @@ class OpenTransaction {
     this.#state = outcome.state
     // A statement of the application's that ended the transaction, or began one, leaves nothing to rely on.
     if (outcome.state === 'I') lease.connection.doomed = true
-    return finish(outcome, lease, this.#deps, tenant, this.#signal)
+    return finish(outcome, lease, this.#deps.observer, tenant, this.#signal)
   }
 
-  async #send(steps: Parameters<Lease['connection']['run']>[0]): Promise<Outcome> {
+  async #send(steps: readonly Step[], hold?: AnswerHold): Promise<Outcome> {
     if (this.#entered === null) throw ended()
     const { lease } = this.#entered
     try {
-      return await lease.connection.run(steps, this.#signal)
+      return await lease.connection.run(steps, this.#signal, hold)
     } catch (cause) {
       lease.connection.doomed = true
-      throw lost(cause, this.#signal)
+      throw lost(cause, this.#signal, true)
     }
   }
 

@@ -1,4 +1,5 @@
 import type { Limits } from '../../config/index.ts'
+import type { AnswerHold } from '../pg/answer-budget.ts'
 import type { Step } from '../pg/batch.ts'
 import type { ParserSet } from '../pg/values.ts'
 import { standardParsers, wireValues } from '../pg/values.ts'
@@ -113,6 +114,6 @@ function openingKey(interactive: boolean, options: TransactionOptions, claims: s
   return `${interactive} ${readOnly} ${isolationLevel} ${statementTimeoutMs} ${claims}`
 }
 
-export function batchOf(opening: readonly Step[], own: Step): RoomBatch {
-  return { steps: [...opening, own], firstOwn: opening.length }
+export function batchOf(opening: readonly Step[], own: Step, hold: AnswerHold, changesNothing: boolean): RoomBatch {
+  return { steps: [...opening, own], firstOwn: opening.length, hold, changesNothing }
 }

@@ -93,6 +93,16 @@ export function bounds(on: ContractRoom): void {
     )
   })
 
+  test('any number of large answers pass one after the other, in one transaction too', async () => {
+    const large = { text: `select repeat('x', 70000000) as x`, params: [] }
+    const session = on.tenants.session(slug)
+    const lengthOf = async (asked: ReturnType<typeof session.execute>) => String((await asked).rows[0]!.x).length
+    for (let n = 0; n < 2; n++) expect(await lengthOf(session.execute(large))).toBe(70_000_000)
+    await session.transaction(async (tx) => {
+      for (let n = 0; n < 2; n++) expect(await lengthOf(tx.execute(large))).toBe(70_000_000)
+    })
+  })
+
   test('a signal that was aborted before sends nothing', async () => {
     const signal = AbortSignal.abort()
     await expect(

@@ -208,7 +208,7 @@ export const configShape = z.strictObject({
   http: z
     .strictObject({
       headerBytesMax: count.default(16 * 1024),
-      requestTimeoutMs: ms.default(60_000),
+      requestTimeoutMs: ms.default(60_000).describe('until the answer begins; and without any of it being taken'),
       headersTimeoutMs: ms.default(15_000),
       drainMs: ms.default(7_000).describe('how long a shutdown waits for requests under way'),
       tls: identity,

@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import { LRUCache } from 'lru-cache'
 import type { Tenants } from '../tiers/tenants.ts'
-import type { Claims, QueryResult, SqlQuery, Tenant } from '../tiers/types.ts'
+import type { Claims, QueryResult, SqlQuery, Tenant, TenantId } from '../tiers/types.ts'
 import type { GatewayEnv } from './edge/env.ts'
 import { whenOver } from './edge/when-over.ts'
 import type { RestRoom } from './rest/app.ts'
@@ -72,11 +72,20 @@ export function createRestRooms(
       return loadWherever(await tenants.find(tenant.id), triesLeft - 1)
     }
   }
+  /** By tenant, also where many share a room: what keeps one of them from asking is not the others' error. */
+  const loads = new Map<TenantId, Promise<Catalogue>>()
+  const loadOnce = (tenant: Tenant): Promise<Catalogue> => {
+    const running = loads.get(tenant.id)
+    if (running !== undefined) return running
+    const loading = loadWherever(tenant).finally(() => loads.delete(tenant.id))
+    loads.set(tenant.id, loading)
+    return loading
+  }
   const catalogueOf = (tenant: Tenant): Promise<Catalogue> => {
     const key = keyOf(tenant)
     const held = byRoom.get(key)
     const ageMs = held === undefined ? Infinity : now() - held.checkedAtMs
-    if (held === undefined || ageMs > STALE_MS) return loadWherever(tenant)
+    if (held === undefined || ageMs > STALE_MS) return loadOnce(tenant)
     if (ageMs > CHECK_MS) {
       held.checkedAtMs = now()
       // What is held stays right enough until the answer is there; a failure is asked about again next time.

@@ -16,6 +16,8 @@ interface Entry {
   readonly controller: AbortController
   readonly deadlineMs: number
   fail: ((error: InnkeeperError) => void) | null
+  /** It has been answered, and the answer has not left yet: how long it may wait is looked after. */
+  isLeaving: boolean
 }
 
 /** Deadlines are looked at together: a timer for each request would cost more than the rest of this. */
@@ -23,7 +25,7 @@ const SWEEP_MS = 250
 /** How long a handler has to heed its signal before it is answered for. */
 const GRACE_MS = 1_000
 
-/** @param requestTimeoutMs from the head's arrival to the handler's answer */
+/** @param requestTimeoutMs from the head's arrival to the handler's answer; also how long none of that may be taken */
 export function createInFlight(requestTimeoutMs: number): InFlight {
   const open = new Set<Entry>()
   /** Those of them whose handler is at work: an answer that has begun may take as long as it likes. */
@@ -46,6 +48,11 @@ export function createInFlight(requestTimeoutMs: number): InFlight {
         endBody(entry.c, error)
       }
     }
+    for (const entry of open) {
+      if (entry.isLeaving || unanswered.has(entry)) continue
+      entry.isLeaving = true
+      endUntaken(entry.c, requestTimeoutMs)
+    }
   }
 
   function leave(entry: Entry): void {
@@ -58,6 +65,7 @@ export function createInFlight(requestTimeoutMs: number): InFlight {
       controller: new AbortController(),
       deadlineMs: performance.now() + requestTimeoutMs,
       fail: null,
+      isLeaving: false,
     }
     open.add(entry)
     unanswered.add(entry)
@@ -114,6 +122,17 @@ export function createInFlight(requestTimeoutMs: number): InFlight {
 function endBody({ env }: GatewayContext, error: InnkeeperError): void {
   const incoming = env?.incoming
   if (incoming !== undefined && !incoming.complete) incoming.socket.once('close', () => incoming.destroy(error))
+}
+
+/**
+ * Whoever takes nothing of what waits for it, for that long, would hold it for good, and a place of its tenant's with it. An
+ * answer that rests because there is nothing more of it yet waits for nobody.
+ */
+function endUntaken({ env }: GatewayContext, timeoutMs: number): void {
+  const outgoing = env?.outgoing
+  outgoing?.setTimeout(timeoutMs, () => {
+    if (outgoing.writableLength > 0) outgoing.destroy()
+  })
 }
 
 /**

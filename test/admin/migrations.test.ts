@@ -109,3 +109,21 @@ test('a tenant that is being made while a migration runs has it too', async () =
   ).toHaveLength(1)
   await sql.end()
 })
+
+test('what most rooms have is asked of new tenants also by a control plane that could not bring it to the last of them', async () => {
+  const other = openControlPlane({ config: system.config, migrationsFolder: folder })
+  const sql = postgres(system.servers.get('us')!.server.url('innkeeper_schemas'), { max: 1 })
+  // It knows the files of now.
+  const { placement } = await other.createTenant({ slug: 'lagging', tier: 'pro', region: 'us' })
+  await write('0010_last.sql', 'alter table "{room}".tags add column last text;')
+  await system.control.migrate()
+  const record = [placement!.schema, '0010_last.sql']
+  await sql`delete from tenancy.migrations where (room, name) = (${record[0]!}, ${record[1]!})`
+  expect(await other.migrate()).toMatchObject({ migrated: 0, failures: [{ schema: record[0] }] })
+  const made = await other.createTenant({ slug: 'after-lagging', tier: 'pro', region: 'us' })
+  expect(
+    await sql`select from tenancy.migrations where room = ${made.placement!.schema} and name = '0010_last.sql'`,
+  ).toHaveLength(1)
+  await sql.end()
+  await other.close()
+})

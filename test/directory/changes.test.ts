@@ -152,6 +152,23 @@ test('a network that forgets its connections without a word is not waited for: k
   await proxy.close()
 })
 
+test('a control database that is slow once keeps its connections, and what was known stays so', async () => {
+  const directory = control.open()
+  await waitUntil('the directory', () => directory.status().connected)
+  const id = await control.tenant('patient')
+  expect(await directory.byId(id)).toMatchObject({ status: 'active' })
+  const sessions = () => control.sql`
+    select pid from pg_stat_activity where application_name = 'innkeeper-directory' order by pid`
+  const before = await sessions()
+  await control.sql.begin(async (tx) => {
+    await tx`lock table changes in access exclusive mode`
+    await waitUntil('a look that nothing answered', () => !directory.status().connected)
+  })
+  await waitUntil('the next look', () => directory.status().connected)
+  expect(await sessions()).toEqual(expect.arrayContaining([...before]))
+  await directory.close()
+})
+
 test('changes are seen also when the control database was restored, and gives numbers again that it gave before', async () => {
   const directory = control.open()
   const lost = 1_000_000_000

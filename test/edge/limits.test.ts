@@ -175,6 +175,25 @@ describe('over HTTP', () => {
     await huge.close()
   })
 
+  test('an answer that nobody takes any of keeps its place for as long as a request may take, and no longer', async () => {
+    const huge = await startGateway({
+      world,
+      config: {
+        http: { requestTimeoutMs: 300 },
+        tiers: { free: { isolation: 'shared', limits: { concurrency: 1 } } },
+      },
+      routes: (app) => app.get('/huge', (c) => c.text('x'.repeat(64 * 1024 * 1024))),
+    })
+    const apikey = world.key(world.tenant('umbrella'))
+    const { promise: begun, resolve } = Promise.withResolvers<IncomingMessage>()
+    get(`${huge.url}/huge`, { headers: { apikey } }, resolve)
+    const answer = await begun
+    answer.on('error', () => {})
+    expect((await huge.ask('/v1/whoami', { apikey })).json).toMatchObject({ code: 'rate_limited' })
+    await expect.poll(async () => (await huge.ask('/v1/whoami', { apikey })).status, { timeout: 10_000 }).toBe(200)
+    await huge.close()
+  })
+
   test('whoever leaves while its tenant is looked up keeps no place on the way to another region', async () => {
     const [left, asked] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
     const away = new World()

@@ -52,6 +52,8 @@ export function startFeed(options: FeedOptions): Feed {
   /** Whether the database may be another, or an older one, than the one that was looked at before. */
   let isDoubted = true
   let renewedAt = 0
+  /** Looks in a row that nothing answered. One alone is a database that was busy: new connections would only keep it so. */
+  let unanswered = 0
   let lostAt = performance.now()
   let connected = false
   let looked = false
@@ -80,14 +82,16 @@ export function startFeed(options: FeedOptions): Feed {
         if (changes.length < 1_000) break
       }
       connected = true
+      unanswered = 0
     } catch (error) {
       // Out of reach: caches go on with what they have and say so; the next poll tries again.
       const now = performance.now()
-      const mayRenew = connected || now - renewedAt > RENEW_PAUSE_MS
+      unanswered = error instanceof NoAnswer ? unanswered + 1 : 0
+      const mayRenew = unanswered === 2 || now - renewedAt > RENEW_PAUSE_MS
       if (connected) lostAt = now
       connected = false
       isDoubted = true
-      if (error instanceof NoAnswer && mayRenew && !closed) {
+      if (unanswered >= 2 && mayRenew && !closed) {
         renewedAt = now
         options.renew()
         listening = listen()

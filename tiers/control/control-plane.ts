@@ -146,7 +146,7 @@ export function openControlPlane(options: ControlPlaneOptions): ControlPlane {
         files = null
         const done = await migrateFleet({ makers, store, files: (await migration()).files }, onProgress)
         // What no room took is not asked of new ones either.
-        if (done.migrated === 0 && done.failures.length > 0) files = before
+        if (done.rooms > 0 && done.failures.length === done.rooms) files = before
         return { ...done, completedMoves }
       })
     },

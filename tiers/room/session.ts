@@ -8,6 +8,7 @@ import type { QueryResult, TenantId, TransactionOptions } from '../types.ts'
 import { assertStatement } from './command.ts'
 import { type EntranceDeps, enterRoom, lost, type PlacedTenant } from './entrance.ts'
 import { finish, type Outcome, statementError } from './result.ts'
+import { afterSavepoint, type Scope, scopeIn, scopeOf } from './scope.ts'
 import { batchOf, type Statement, type StepMaker } from './steps.ts'
 
 /** Runs statements in one tenant's room, each in a transaction of its own or several in one. */
@@ -110,8 +111,9 @@ class OpenTransaction {
   #state: TransactionState = 'I'
   #turn: Promise<unknown> = Promise.resolve()
   #savepoints = 0
-  /** The handles in whose savepoints the running code is. */
-  readonly #inside = new AsyncLocalStorage<ReadonlySet<RoomTransaction>>()
+  readonly #scope = scopeIn(undefined)
+  /** The innermost savepoint that the running code is in. */
+  readonly #running = new AsyncLocalStorage<Scope>()
   #ended = false
 
   constructor(
@@ -133,22 +135,22 @@ class OpenTransaction {
     this.#overtime.signal.addEventListener('abort', () => reject(this.#overtime.signal.reason), { once: true })
   }
 
-  handle(): RoomTransaction {
-    let savepoint: Promise<unknown> | null = null
-    // What came between a savepoint and its end from outside it would be undone with it, though it had succeeded.
-    const afterSavepoint = <T>(run: () => Promise<T>): Promise<T> =>
-      savepoint === null || this.#inside.getStore()?.has(handle) ? run() : savepoint.then(run)
-    const handle: RoomTransaction = {
+  /** @param own where it was handed out */
+  handle(own = this.#scope): RoomTransaction {
+    const here = () => scopeOf(own, this.#running.getStore())
+    return {
       execute: (statement) =>
-        afterSavepoint(() => this.#queued(() => this.#holdOf().during((hold) => this.#execute(statement, hold)))),
+        afterSavepoint(here(), () =>
+          this.#queued(() => this.#holdOf().during((hold) => this.#execute(statement, hold))),
+        ),
       savepoint: (work) => {
-        const inside = new Set(this.#inside.getStore()).add(handle)
-        const mine = afterSavepoint(() => this.#inside.run(inside, () => this.#savepoint(work)))
-        savepoint = mine.then(noop, noop)
+        const around = here()
+        const inside = scopeIn(around)
+        const mine = afterSavepoint(around, () => this.#running.run(inside, () => this.#savepoint(work, inside)))
+        around.savepoint = mine.then(noop, noop)
         return mine
       },
     }
-    return handle
   }
 
   #queued<T>(run: () => Promise<T>): Promise<T> {
@@ -212,14 +214,14 @@ class OpenTransaction {
     }
   }
 
-  async #savepoint<T>(work: (tx: RoomTransaction) => Promise<T>): Promise<T> {
+  async #savepoint<T>(work: (tx: RoomTransaction) => Promise<T>, inside: Scope): Promise<T> {
     const name = `ink_${++this.#savepoints}`
     const own = (text: string, tag: string) => this.#queued(() => this.#own(text, tag))
     // The transaction has to be open for a savepoint to be in it.
-    if (this.#entered === null) await this.handle().execute({ text: 'select', params: [] })
+    if (this.#entered === null) await this.handle(inside).execute({ text: 'select', params: [] })
     await own(`savepoint ${name}`, 'SAVEPOINT')
     try {
-      const value = await work(this.handle())
+      const value = await work(this.handle(inside))
       await own(`release savepoint ${name}`, 'RELEASE')
       return value
     } catch (error) {

@@ -86,6 +86,30 @@ export function transactions(on: ContractRoom): void {
     ])
   })
 
+  test('what is begun beside a savepoint comes after it also where the outer transaction is used in it', async () => {
+    await on.tenants.transaction(slug, async (tx) => {
+      const isBegun = Promise.withResolvers<void>()
+      const failing = tx.transaction(async (one) => {
+        await tx.transaction((inner) => inner.insert(tags).values({ name: 'outer in inner' }))
+        isBegun.resolve()
+        await one.execute(sql`select 1`)
+        throw new Error('undo')
+      })
+      await isBegun.promise
+      await Promise.allSettled([failing, tx.insert(tags).values({ name: 'begun later' })])
+      await tx.transaction((one) =>
+        Promise.allSettled([
+          tx.transaction((inner) => inner.execute(sql`select 1 / 0`)),
+          tx.insert(tags).values({ name: 'by the outer' }),
+          one.insert(tags).values({ name: 'by the inner' }),
+        ]),
+      )
+    })
+    const names = ['outer in inner', 'begun later', 'by the outer', 'by the inner']
+    const found = await db().select({ name: tags.name }).from(tags).where(inArray(tags.name, names))
+    expect(found.map((t) => t.name).sort()).toEqual(['begun later', 'by the inner', 'by the outer'])
+  })
+
   test('a savepoint whose transaction has ended meanwhile says so', async () => {
     const begun = Promise.withResolvers<void>()
     const goOn = Promise.withResolvers<void>()

@@ -24,7 +24,8 @@ const FIXES: Readonly<Record<Kind, string>> = {
   epochs: 'innkeeper control new-incarnation',
   'ticket keys':
     "Give every process the same region keys, then restart the control plane: it installs the configuration's.",
-  'tenancy version': 'Restart the control plane: it installs what is missing.',
+  'tenancy version':
+    "In a tenant's own database: innkeeper migrate. Elsewhere: restart the control plane, which installs what is missing.",
   hardening:
     'Let a superuser be the adminUrl once and restart the control plane, or accept it where the provider allows none.',
 }

@@ -14,8 +14,6 @@ export interface TenantScope {
 export interface TenantContext {
   /** @throws InnkeeperError `no_tenant` outside a scope */
   current(): TenantScope
-  /** Undefined outside a scope. */
-  peek(): TenantScope | undefined
   /** @throws InnkeeperError `tenant_switch` inside another tenant's scope */
   run<T>(scope: TenantScope, work: () => T): T
   /** @throws InnkeeperError `tenant_switch` when the running code works for another tenant */
@@ -41,7 +39,6 @@ export function createTenantContext(): TenantContext {
         hint: 'Wrap it in tenants.scope(tenant, ...), or name the tenant with tenants.for(tenant).',
       })
     },
-    peek: () => storage.getStore(),
     run(scope, work) {
       assertMayUse(scope.tenantId)
       return storage.run(scope, work)

@@ -125,6 +125,20 @@ test('a frozen server cannot use up the ceiling for good', { timeout: 30_000 }, 
   await waitUntil('the pool to be of use again', () => canLease(lease()))
 })
 
+test('a cancel that meets the server between two statements of a batch ends it all the same', async () => {
+  pool = on.pool({ connectionsMax: 1 })
+  const step = (text: string) => ({ text, params: [], prepared: false, rows: 'none' as const })
+  const steps = [...Array.from({ length: 2_000 }, () => step('select')), step('select pg_sleep(60)')]
+  for (let i = 0; i < 10; i++) {
+    const held = await lease()
+    const controller = new AbortController()
+    const running = held.connection.run(steps, controller.signal)
+    setImmediate(() => controller.abort())
+    expect((await running).error).toMatchObject({ code: '57014' })
+    held.release()
+  }
+})
+
 test('a statement on a frozen server, once given up, does not keep its place', { timeout: 30_000 }, async () => {
   pool = on.pool({ connectionsMax: 1 })
   const held = await lease('a')

@@ -21,6 +21,7 @@ export interface ConnectionOptions extends LinkTls {
 
 const CLOSE_TIMEOUT_MS = 2_000
 const CANCEL_TIMEOUT_MS = 2_000
+const CANCEL_AGAIN_MS = 300
 /** How long one of several hosts may take to let us in. */
 const ONE_OF_SEVERAL_MS = 2_000
 
@@ -176,10 +177,19 @@ export class Connection {
     this.doomed = true
     const cancelled = this.#pending
     const { stream } = (this.#client as unknown as ClientInternals).connection
+    const isUnderWay = () => cancelled !== null && this.#pending === cancelled
+    this.#askToCancel()
+    // A server that is between two statements of the batch takes no notice.
+    setTimeout(() => {
+      if (isUnderWay()) this.#askToCancel()
+    }, CANCEL_AGAIN_MS).unref()
     // A server that does not even answer a cancel must not keep its caller, nor the connection's place.
     setTimeout(() => {
-      if (cancelled !== null && this.#pending === cancelled) stream.destroy()
+      if (isUnderWay()) stream.destroy()
     }, CANCEL_TIMEOUT_MS).unref()
+  }
+
+  #askToCancel(): void {
     dial(this.host, this.#options, CANCEL_TIMEOUT_MS).then(
       (canceller) => {
         const { processID, secretKey } = this.#client as unknown as ClientInternals
